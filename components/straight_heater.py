@@ -1,0 +1,65 @@
+"""Straight waveguide under a heater."""
+
+from typing import Any, ClassVar
+
+import gdsfactory as gf
+import jax
+import jax.numpy as jnp
+
+from picq import layout
+from picq.device import Device, bounds, device, param, setting
+from picq.optics.phase_shifter import heated_phase, power_to_restore
+from picq.optics.waveguide import propagate
+from picq.sdict import SDict, reciprocal
+from picq.technology import Technology
+
+
+@device
+class StraightHeater(Device):
+    """Thermo-optic phase shifter: a filament above a straight waveguide, a contact block at each end.
+
+    ::
+
+        e1 ┌──┐              ┌──┐ e2      (both ports face up)
+           │██│══════════════│██│
+        o1 ──────────────────────── o2
+                  length
+
+    Model: the straight's phase plus pi * power / P_pi.
+    """
+
+    name: ClassVar[str] = "straight_heater"
+    length: float = param(default=120.0, lower=60.0, upper=2000.0, unit="um", step=0.001, doc="length of the waveguide")
+    power_mw: float = param(default=0.0, lower=0.0, upper=75.0, unit="mw", doc="electrical power")
+    cross_section: str = setting(default="strip", doc="cross-section name")
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("o1", "o2")
+
+    def model(self, wl: jax.Array, tech: Technology) -> SDict:
+        site = tech.at_site(0)
+        loss = site.cross_section(self.cross_section).loss_db_cm
+        cold = propagate(wl, site.n_eff(self.cross_section, wl), self.length, loss)
+        return reciprocal({("o1", "o2"): cold * heated_phase(wl, self.power_mw, site)})
+
+    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "StraightHeater":
+        wl = jnp.asarray(wl0)
+        wanted = self.model(wl, nominal)[("o1", "o2")]
+        cold = self.replace(power_mw=0.0).model(wl, tech)[("o1", "o2")]
+        limit = bounds(type(self), nominal)["power_mw"].upper
+        return self.replace(power_mw=power_to_restore(wl0, wanted, cold, limit, tech))
+
+    def cell(self, tech: Technology) -> gf.Component:
+        c = gf.Component()
+        path = gf.path.straight(length=self.length)
+        start, end = layout.draw_path(c, path, tech, self.cross_section, segment="guide")
+        layout.port(c, "o1", start, tech, self.cross_section)
+        layout.port(c, "o2", end, tech, self.cross_section)
+        left, right = layout.draw_heater(c, 0.0, self.length, 0.0, tech)
+        layout.port(c, "e1", left, tech, "metal")
+        layout.port(c, "e2", right, tech, "metal")
+        return c
+
+    def paths(self, tech: Technology) -> dict[str, Any]:
+        return {"guide": self.length}

@@ -1,0 +1,65 @@
+"""Linear taper between two widths."""
+
+from typing import Any, ClassVar
+
+import gdsfactory as gf
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from picq import layout
+from picq.device import Device, device, param, setting
+from picq.optics.waveguide import amplitude_db, propagate
+from picq.sdict import SDict, reciprocal
+from picq.technology import Technology
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+
+
+@device
+class Taper(Device):
+    """Linear taper.
+
+    ::
+
+                      ___----│
+        o1  width1 │--       │ width2  o2
+                      ‾‾‾----│
+               length
+
+    Model: adiabatic, phase 2 pi/wl ∫ n_eff(w(s)) ds by 8-point Gauss-Legendre quadrature, with the technology's taper
+    loss and the cross-section's propagation loss.
+    """
+
+    name: ClassVar[str] = "taper"
+    length: float = param(default=20.0, lower=10.0, upper=1000.0, unit="um", step=0.001, doc="length")
+    width1: float | None = param(default=None, lower=0.44, upper=10.0, unit="um", step=0.002, doc="at o1; the cross-section's by default")
+    width2: float = param(default=1.0, lower=0.44, upper=10.0, unit="um", step=0.002, doc="width at o2")
+    cross_section: str = setting(default="strip", doc="cross-section name")
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("o1", "o2")
+
+    def model(self, wl: jax.Array, tech: Technology) -> SDict:
+        site = tech.at_site(0)
+        s = (jnp.asarray(_NODES) + 1) / 2
+        widths = self._width1(tech) + (self.width2 - self._width1(tech)) * s
+        n = site.n_eff(self.cross_section, jnp.asarray(wl)[..., None], widths) @ jnp.asarray(_WEIGHTS / 2)
+        loss = site.cross_section(self.cross_section).loss_db_cm
+        amplitude = amplitude_db(site.data["taper"]["loss_db"])
+        return reciprocal({("o1", "o2"): amplitude * propagate(wl, n, self.length, loss)})
+
+    def cell(self, tech: Technology) -> gf.Component:
+        c = gf.Component()
+        start, end = layout.draw_taper(c, (0.0, 0.0), self.length, self._width1(tech), self.width2, tech, self.cross_section)
+        layout.record(c, {"guide": (start, end)})
+        layout.port(c, "o1", start, tech, self.cross_section)
+        layout.port(c, "o2", end, tech, self.cross_section)
+        return c
+
+    def paths(self, tech: Technology) -> dict[str, Any]:
+        return {"guide": self.length}
+
+    def _width1(self, tech: Technology) -> Any:
+        return tech.cross_section(self.cross_section).width if self.width1 is None else self.width1

@@ -1,0 +1,58 @@
+"""Waveguide terminator."""
+
+from typing import Any, ClassVar
+
+import gdsfactory as gf
+import jax
+import jax.numpy as jnp
+
+from picq import layout
+from picq.device import Device, device, param, setting
+from picq.sdict import SDict
+from picq.technology import Technology
+
+
+@device
+class Terminator(Device):
+    """Horn into a slab with slanted end faces, where light leaves the chip's plane: ends an unused port.
+
+    ::
+
+                 ___--┌───╲
+        o1 ──----     │    ╲
+             ‾‾‾‾‾‾--‾│    ╱
+                      └───╱
+              length
+
+    (A tip that tapers out would need lines below the minimum width of DUV platforms.)
+
+    Model: a constant reflection, the technology's data.
+    """
+
+    name: ClassVar[str] = "terminator"
+    lossless_is_unitary: ClassVar[bool] = False
+    length: float = param(default=30.0, lower=20.0, upper=200.0, unit="um", step=0.001, doc="length of the horn")
+    width: float = param(default=5.0, lower=3.0, upper=10.0, unit="um", step=0.002, doc="width of the horn's end")
+    cross_section: str = setting(default="strip", doc="cross-section name")
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("o1",)
+
+    def model(self, wl: jax.Array, tech: Technology) -> SDict:
+        return {("o1", "o1"): jnp.sqrt(tech.data["terminator"]["reflection"]) + 0j * jnp.asarray(wl)}
+
+    def cell(self, tech: Technology) -> gf.Component:
+        c = gf.Component()
+        xs = tech.cross_section(self.cross_section)
+        layout.draw_taper(c, (0.0, 0.0), self.length, xs.width, self.width, tech, self.cross_section)
+        x, y = self.length, self.width
+        roof = [(x, -y), (x + y, -y), (x + 1.4 * y, 0.0), (x + y, y), (x, y)]
+        c.add_polygon([(layout.on_grid(a), layout.on_grid(b)) for a, b in roof], layer=tech.layer(xs.layer))
+        start = (0.0, 0.0, 180.0, xs.width)
+        layout.record(c, {"horn": (start,)})
+        layout.port(c, "o1", start, tech, self.cross_section)
+        return c
+
+    def paths(self, tech: Technology) -> dict[str, Any]:
+        return {}

@@ -1,0 +1,217 @@
+"""From a circuit to its mask: placement, routing by gdsfactory, and the routed lengths back into the circuit."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import gdsfactory as gf
+import numpy as np
+
+from picq import catalogue, layout
+from picq.circuit import Circuit
+from picq.errors import LayoutError, nearest
+from picq.plan import Bundle, Link, Plan
+from picq.technology import Technology
+
+@dataclass
+class Assembly:
+    """A drawn circuit.
+
+    Attributes:
+        component: the mask.
+        routes: (length of straights in um, number of bends, cross-section) of each connection; None: the ports abut.
+        inner: the same for instances that are circuits.
+        nets: electrical nets by name, each a tuple of contacts (``"instance,port"``, x, y in um).
+    """
+
+    component: gf.Component
+    routes: dict[Link, tuple[float, int, str] | None] = field(default_factory=dict)
+    inner: "dict[str, Assembly]" = field(default_factory=dict)
+    nets: dict[str, tuple[tuple[str, float, float], ...]] = field(default_factory=dict)
+
+
+def assemble(circuit: Circuit, tech: Technology) -> Assembly:
+    """Draw a circuit.
+
+    Raises:
+        LayoutError: an instance can be placed neither by the plan nor by a neighbour, or a route finds no way.
+    """
+    layout.pdk(tech).activate()
+    plan = circuit.plan
+    c = gf.Component()
+    made = Assembly(c)
+    references = {}
+    for name, device in circuit.instances.items():
+        if isinstance(device, Circuit):
+            made.inner[name] = assemble(device, tech)
+        references[name] = c << (made.inner[name].component if name in made.inner else layout.build(device, tech))
+        references[name].name = name
+    _place(circuit, plan, references)
+    for bundle in _bundles(circuit, plan, references, made):
+        _route(c, bundle, references, tech, made)
+    for wires in plan.wires:
+        _wire(c, wires, references)
+        for link in wires.links:
+            made.nets[f"{link[0]} to {link[1]}"] = tuple((end, *_inside(_port(references, end))) for end in link)
+    for name, reference in references.items():
+        layout.record(c, layout.instance_segments(c, reference, name))
+    for name, end in circuit.exposed:
+        c.add_port(name, port=_port(references, end))
+    _finish(c, plan, references, tech)
+    return made
+
+
+def routed(circuit: Circuit, made: Assembly) -> Circuit:
+    """The circuit with a ``route`` device, of the routed length, in each connection that the router drew."""
+    route = catalogue.device("route")
+    instances, connections = dict(circuit.instances), []
+    for name, inner in made.inner.items():
+        instances[name] = routed(instances[name], inner)
+    for a, b in circuit.connections:
+        drawn = made.routes[(a, b)]
+        if drawn is None:
+            connections.append((a, b))
+            continue
+        name = route_name(a)
+        length, bends, cross_section = drawn
+        instances[name] = route(length=length, bends=bends, cross_section=cross_section)
+        connections += [(a, f"{name},o1"), (f"{name},o2", b)]
+    return circuit.replace(instances=instances, connections=tuple(connections))
+
+
+def route_name(end: str) -> str:
+    """Name of the route that starts at ``"instance,port"``."""
+    return "route_" + end.replace(",", "_").replace("/", "_")
+
+
+def _place(circuit: Circuit, plan: Plan, references: dict[str, gf.ComponentReference]) -> None:
+    placed = set()
+    for name, where in plan.placements:
+        if name not in references:
+            raise LayoutError(f"the plan places '{name}', which is no instance", allowed=", ".join(references))
+        reference = references[name]
+        if where.mirror:
+            reference.mirror_y()
+        reference.rotate(where.rotation)
+        if where.port is None:
+            reference.move((where.x, where.y))
+        else:
+            reference.move(_port(references, f"{name},{where.port}").center, (where.x, where.y))
+        placed.add(name)
+    waiting = [n for n in references if n not in placed]
+    while waiting:
+        done = [n for n in waiting if _attach(n, circuit, references, placed)]
+        if not done:
+            raise LayoutError(
+                f"instances without a place: {', '.join(waiting)}",
+                remedy="give them a placement, or connect them to a placed instance",
+            )
+        placed.update(done)
+        waiting = [n for n in waiting if n not in placed]
+
+
+def _attach(name: str, circuit: Circuit, references: dict[str, gf.ComponentReference], placed: set[str]) -> bool:
+    for a, b in circuit.connections:
+        for own, other in ((a, b), (b, a)):
+            if own.split(",")[0] == name and other.split(",")[0] in placed:
+                references[name].connect(own.split(",")[1], _port(references, other))
+                return True
+    return False
+
+
+def _bundles(
+    circuit: Circuit, plan: Plan, references: dict[str, gf.ComponentReference], made: Assembly
+) -> Iterator[Bundle]:
+    """The plan's bundles, then every other connection whose ports do not touch, alone."""
+    planned = {frozenset(link) for bundle in plan.bundles for link in bundle.links}
+    for link in (link for bundle in plan.bundles for link in bundle.links):
+        if link not in circuit.connections:
+            raise LayoutError(f"the plan routes {link[0]} to {link[1]}, which are not connected in this order")
+    yield from plan.bundles
+    for link in circuit.connections:
+        if frozenset(link) in planned:
+            continue
+        a, b = (_port(references, end) for end in link)
+        if abs(a.center[0] - b.center[0]) < 5e-4 and abs(a.center[1] - b.center[1]) < 5e-4:
+            made.routes[link] = None
+        else:
+            yield Bundle((link,))
+
+
+def _route(
+    c: gf.Component, bundle: Bundle, references: dict[str, gf.ComponentReference], tech: Technology, made: Assembly
+) -> None:
+    starts, ends = ([_port(references, link[i]) for link in bundle.links] for i in (0, 1))
+    try:
+        routes = gf.routing.route_bundle(
+            c,
+            starts,
+            ends,
+            cross_section=bundle.cross_section,
+            separation=bundle.separation,
+            start_straight_length=bundle.start,
+            end_straight_length=bundle.end,
+            waypoints=list(bundle.waypoints) or None,
+            on_collision="error",
+            raise_on_error=True,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise _no_way(bundle, error) from error
+    for link, start, end, drawn in zip(bundle.links, starts, ends, routes, strict=True):
+        made.routes[link] = (drawn.length_straights * c.kcl.dbu, drawn.n_bend90, bundle.cross_section)
+        planes = tuple(
+            (p.center[0], p.center[1], (p.orientation + 180.0) % 360.0, p.width) for p in (start, end)
+        )
+        layout.record(c, {f"{route_name(link[0])}/guide": planes})
+
+
+def _wire(c: gf.Component, bundle: Bundle, references: dict[str, gf.ComponentReference]) -> None:
+    try:
+        gf.routing.route_bundle_electrical(
+            c,
+            [_port(references, a) for a, _ in bundle.links],
+            [_port(references, b) for _, b in bundle.links],
+            cross_section="metal",
+            separation=bundle.separation,
+            waypoints=list(bundle.waypoints) or None,
+            start_straight_length=bundle.start,
+            end_straight_length=bundle.end,
+            on_collision="error",
+            raise_on_error=True,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise _no_way(bundle, error) from error
+
+
+def _no_way(bundle: Bundle, error: Exception) -> LayoutError:
+    links = ", ".join(f"{a} to {b}" for a, b in bundle.links)
+    return LayoutError(
+        f"no way to route {links}",
+        got=str(error).splitlines()[0],
+        remedy="move the instances apart, give waypoints, or route in another order",
+    )
+
+
+def _finish(c: gf.Component, plan: Plan, references: dict[str, gf.ComponentReference], tech: Technology) -> None:
+    if plan.floorplan is not None:
+        layout.draw_box(c, plan.floorplan, "floorplan", tech)
+    for text, end in plan.labels:
+        c.add_label(text, position=_port(references, end).center, layer=tech.layer("label"))
+
+
+def _port(references: dict[str, gf.ComponentReference], end: str) -> gf.Port:
+    name, port = end.split(",")
+    known = [p.name for p in references[name].ports]
+    if port not in known:
+        raise LayoutError(
+            f"instance '{name}' has no port '{port}' on the mask",
+            allowed=", ".join(map(str, known)),
+            remedy=nearest(port, map(str, known)),
+        )
+    return references[name].ports[port]
+
+
+def _inside(port: gf.Port) -> tuple[float, float]:
+    """A point one um inside the metal behind an electrical port."""
+    angle = np.deg2rad(port.orientation)
+    x, y = port.center
+    return (float(x - np.cos(angle)), float(y - np.sin(angle)))

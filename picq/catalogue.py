@@ -1,0 +1,44 @@
+"""Devices and technologies by name: beside the command line, the only module that looks below the engine.
+
+Imports are late on purpose, so that naming a technology does not load every device.
+"""
+
+from typing import TYPE_CHECKING
+
+from picq.errors import SpecError, nearest
+
+if TYPE_CHECKING:
+    from picq.device import Device
+    from picq.technology import Technology
+
+
+def devices() -> dict[str, "type[Device]"]:
+    """All device classes by name."""
+    from picq.components import DEVICES
+
+    return dict(DEVICES)
+
+
+def device(name: str) -> "type[Device]":
+    """The device class of that name.
+
+    Raises:
+        SpecError: there is none; says the nearest spelling.
+    """
+    known = devices()
+    if name not in known:
+        raise SpecError(
+            f"unknown device '{name}'", got=repr(name), allowed=", ".join(known), remedy=nearest(name, known)
+        )
+    return known[name]
+
+
+def technology(name: str) -> "Technology":
+    """The technology of that name.
+
+    Raises:
+        SpecError: there is none; says the nearest spelling.
+    """
+    from picq.pdk import load
+
+    return load(name)

@@ -1,0 +1,254 @@
+"""From a specification to numbers: design variables, a smooth loss, and the figures that are reported."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from picq import catalogue
+from picq.circuit import Circuit
+from picq.design.figures import Comb, Figure, decibel
+from picq.design.grid import C_UM_GHZ
+from picq.design.netlist import circuit_of, located
+from picq.design.spec import Spec
+from picq.design.variables import Slot, slots
+from picq.errors import SpecError, nearest
+from picq.technology import Technology
+
+_MARGIN = 1.0
+"""The loss still pulls where a target is just met: by this many of a figure's scale."""
+
+_STEEPEST = 0.5
+"""Largest change of a power transmission (0 … 1) from one grid point to the next that counts as resolved."""
+
+
+class Problem:
+    """A specification made computable.
+
+    Attributes:
+        spec: what was asked.
+        tech: the nominal technology.
+        whole: the circuit with its start values, as it goes on the mask.
+        measured: the same without the instances that ``spec.excluding`` takes out.
+        slots: the design variables, in the order of the vector ``x``, shape [variables].
+        comb: channels and grid.
+
+    Raises:
+        SpecError: a name is unknown, a bound lies outside the device's, the grid does not resolve the spectra or
+            leaves the technology's range.
+    """
+
+    def __init__(self, spec: Spec, tech: Technology | None = None, circuit: Circuit | None = None) -> None:
+        self.spec = spec
+        try:
+            self.tech = catalogue.technology(spec.technology) if tech is None else tech
+        except SpecError as error:
+            raise located(spec, ("technology",), error) from None
+        self.whole = circuit_of(spec, self.tech) if circuit is None else circuit
+        self.measured = self.whole
+        for i, pattern in enumerate(spec.excluding):
+            try:
+                self.measured = self.measured.without(pattern)
+            except SpecError as error:
+                raise located(spec, ("excluding", i), error) from None
+        for path, port in (
+            (("channels", "input"), spec.channels.input),
+            *((("channels", "outputs", i), p) for i, p in enumerate(spec.channels.outputs)),
+        ):
+            if port not in self.measured.ports:
+                known = self.measured.ports
+                raise spec.error(
+                    path, f"the circuit has no port '{port}'", allowed=", ".join(known), remedy=nearest(port, known)
+                )
+        self.slots = tuple(
+            slot
+            for i, v in enumerate(spec.variables)
+            for slot in slots(spec, self.tech, self.measured, v.parameter, ("variables", i), v.lower, v.upper)
+        )
+        self.trims = tuple(
+            slot
+            for i, name in enumerate(spec.tolerance.trim)
+            for slot in slots(spec, self.tech, self.measured, name, ("tolerance", "trim", i))
+        )
+        for slot in self.trims:
+            if slot.unit != "mw":
+                raise spec.error(
+                    ("tolerance", "trim"), f"'{slot.name}' is no heater power", got=f"in {slot.unit}",
+                    allowed="parameters in mw",
+                )  # fmt: skip
+        self.comb = Comb(spec.wavelengths.ghz, spec.channels.ghz, spec.channels.spacing_ghz)
+        self.figures_asked: tuple[Figure, ...] = tuple(t.measure for t in spec.targets)
+        self.bounds_asked = tuple(t.bound for t in spec.targets)
+        self._check_range()
+        self._check_aliasing()
+
+    # -- variables ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def lower(self) -> np.ndarray:
+        """Lower bounds, shape [variables]."""
+        return np.array([s.lower for s in self.slots])
+
+    @cached_property
+    def upper(self) -> np.ndarray:
+        """Upper bounds, shape [variables]."""
+        return np.array([s.upper for s in self.slots])
+
+    @cached_property
+    def blocks(self) -> tuple[np.ndarray, ...]:
+        """Positions in ``x`` of the variables of each instance."""
+        names = [s.instance for s in self.slots]
+        return tuple(np.flatnonzero([n == name for n in names]) for name in dict.fromkeys(names))
+
+    def device(self, x: Any, circuit: Circuit | None = None, slots: tuple[Slot, ...] | None = None) -> Circuit:
+        """``circuit`` (the measured one by default) with ``x`` in place of the variables ``slots``."""
+        circuit = self.measured if circuit is None else circuit
+        changed: dict[str, dict[str, Any]] = {}
+        for value, slot in zip(x, self.slots if slots is None else slots, strict=True):
+            parameters = changed.setdefault(slot.instance, {})
+            if slot.index is None:
+                parameters[slot.parameter] = value
+            else:
+                old = parameters.get(slot.parameter, getattr(circuit.instances[slot.instance], slot.parameter))
+                parameters[slot.parameter] = (*old[: slot.index], value, *old[slot.index + 1 :])
+        instances = {name: circuit.instances[name].replace(**values) for name, values in changed.items()}
+        return circuit.replace(instances={**circuit.instances, **instances})
+
+    def vector(self, circuit: Circuit, slots: tuple[Slot, ...] | None = None) -> Any:
+        """The values of the variables in ``circuit``: the inverse of ``device``."""
+        out = []
+        for slot in self.slots if slots is None else slots:
+            value = getattr(circuit.instances[slot.instance], slot.parameter)
+            out.append(value if slot.index is None else value[slot.index])
+        # plain numbers need no compiler
+        plain = all(isinstance(v, float) for v in out)
+        return np.array(out) if plain else jnp.stack([jnp.asarray(v, float) for v in out])
+
+    # -- spectra, figures, loss -----------------------------------------------------------------------------------
+
+    def power(self, circuit: Circuit, tech: Technology, ghz: Any) -> jax.Array:
+        """Power transmission from the input to each output, [channel, …shape of ghz]."""
+        channels = self.spec.channels
+        amplitude = circuit.transfer(C_UM_GHZ / jnp.asarray(ghz), tech, (channels.input,), channels.outputs)
+        return jnp.moveaxis(jnp.real(amplitude) ** 2 + jnp.imag(amplitude) ** 2, -1, 0)[..., 0]
+
+    def spectra(self, circuit: Circuit, tech: Technology) -> jax.Array:
+        """Transmissions in dB on the fine grid, [channel, point]."""
+        return decibel(self.power(circuit, tech, self.comb.ghz))
+
+    def measure(self, db: jax.Array) -> jax.Array:
+        """Figures of spectra in dB, [figure, channel], in the order of ``spec.labels``."""
+        return jnp.stack([figure.measure(db, self.comb) for figure in self.figures_asked])
+
+    def worst(self, figures: Any) -> np.ndarray:
+        """The worst channel of each figure, [..., figure], from [..., figure, channel]."""
+        values = np.asarray(figures)
+        picks = [np.max if figure.sense == "max" else np.min for figure in self.figures_asked]
+        return np.stack([pick(values[..., i, :], axis=-1) for i, pick in enumerate(picks)], axis=-1)
+
+    def met(self, worst: Any) -> np.ndarray:
+        """Which targets are met, [..., figure]; figures without a bound always are."""
+        worst = np.asarray(worst)
+        out = np.ones(worst.shape, bool)
+        for i, (figure, bound) in enumerate(zip(self.figures_asked, self.bounds_asked, strict=True)):
+            if bound is not None:
+                out[..., i] = worst[..., i] <= bound if figure.sense == "max" else worst[..., i] >= bound
+        return out
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        asked = zip(self.figures_asked, self.bounds_asked, strict=True)
+        probes = {round(p, 6) for figure, bound in asked if bound is not None for p in figure.probes(bound)}
+        return np.array(sorted(probes or {0.0}))
+
+    def _residuals(self, circuit: Circuit, tech: Technology) -> list[jax.Array]:
+        """For each target with a bound, its residuals in units of its figure's scale, flat."""
+        ghz = self.comb.channels_ghz[:, None] + self._offsets
+        db = decibel(self.power(circuit, tech, ghz))
+        asked = zip(self.figures_asked, self.bounds_asked, strict=True)
+        found = [(f.residuals(db, self._offsets, b) / f.scale).ravel() for f, b in asked if b is not None]
+        return [r for r in found if r.size]
+
+    def loss_of(self, circuit: Circuit, tech: Technology) -> jax.Array:
+        """The smooth loss: for each target, the mean of softplus(residual/scale + margin) over what it probes."""
+        terms = [jnp.mean(jax.nn.softplus(r + _MARGIN)) for r in self._residuals(circuit, tech)]
+        return jnp.sum(jnp.stack(terms)) if terms else jnp.zeros(())
+
+    def risk_of(self, circuit: Circuit, tech: Technology) -> jax.Array:
+        """How badly a chip fails: softplus(2 (largest residual/scale + 1/2)); far below 1 on a chip that passes.
+
+        Its mean over chips follows the fraction that fails (measured over 32 designs: correlation 0.91), while the
+        loss follows the margin of the nominal design and says little about yield.
+        """
+        terms = self._residuals(circuit, tech)
+        return jax.nn.softplus(2 * (jnp.concatenate(terms).max() + 0.5)) if terms else jnp.zeros(())
+
+    def trimmed(self, circuit: Circuit, tech: Technology) -> tuple[Circuit, jax.Array]:
+        """The circuit as an operator trims it on a chip, and the powers of the trimmed heaters, [trim].
+
+        Only heaters that ``tolerance.trim`` names move; each stage gets its nominal phase back at the comb's centre.
+        """
+        wl0 = C_UM_GHZ / (self.spec.channels.center_thz * 1e3)
+        powers = self.vector(circuit.rebiased(wl0, tech, self.tech), self.trims)
+        return (self.device(powers, circuit, self.trims) if self.trims else circuit), powers
+
+    def loss(self, x: Any) -> jax.Array:
+        """The loss of a design on the nominal technology; traceable."""
+        return self.loss_of(self.device(x), self.tech)
+
+    @cached_property
+    def _figures_of_x(self) -> Any:
+        return jax.jit(lambda x: self.measure(self.spectra(self.device(x), self.tech)))
+
+    def figures_array(self, x: Any) -> jax.Array:
+        """Reported figures of a design on the nominal technology, [figure, channel]."""
+        return self._figures_of_x(jnp.asarray(x))
+
+    def figures(self, x: Any) -> Mapping[str, np.ndarray]:
+        """Reported figures of a design by label, each [channel]."""
+        return dict(zip(self.spec.labels, np.asarray(self.figures_array(x)), strict=True))
+
+    # -- checks ---------------------------------------------------------------------------------------------------
+
+    def _check_range(self) -> None:
+        wl = np.sort(C_UM_GHZ / self.comb.ghz[[0, -1]])
+        named = {v for dev in self.measured.flat().instances.values() for v in dev.settings().values()
+                 if isinstance(v, str) and v in self.tech.cross_sections}  # fmt: skip
+        for name in sorted(named):
+            index = self.tech.cross_sections[name].index
+            if index is not None and not (index.wl_range[0] <= wl[0] and wl[1] <= index.wl_range[1]):
+                low, high = (C_UM_GHZ / v * 1e-3 for v in reversed(index.wl_range))
+                raise self.spec.error(
+                    ("wavelengths",),
+                    f"the grid leaves the range in which {self.tech.name} knows cross-section '{name}'",
+                    got=f"{wl[0]:.4f} … {wl[1]:.4f} um",
+                    allowed=f"{index.wl_range[0]:g} … {index.wl_range[1]:g} um ({low:.3f} … {high:.3f} THz)",
+                )
+
+    def _check_aliasing(self) -> None:
+        """Refuse a grid whose steps are too coarse for the spectra.
+
+        The exact slope of the power transmissions is taken at random designs and random frequencies, so that a step
+        of a whole free spectral range is not mistaken for a flat spectrum.
+        """
+        draw = np.random.default_rng(self.spec.seed)
+        x = self.lower + draw.random((4, len(self.slots))) * (self.upper - self.lower)
+        step = float(np.diff(self.comb.ghz).max())
+        ghz = draw.uniform(self.comb.ghz[0], self.comb.ghz[-1], 64)
+
+        def slope(x: jax.Array) -> jax.Array:
+            power = lambda f: self.power(self.device(x), self.tech, f)
+            return jax.jvp(power, (jnp.asarray(ghz),), (jnp.ones_like(ghz),))[1]
+
+        steepest = float(jnp.abs(jax.jit(jax.vmap(slope))(jnp.asarray(x))).max())
+        if steepest * step > _STEEPEST:
+            raise self.spec.error(
+                ("wavelengths",),
+                "the grid is too coarse for the spectra of this circuit (it aliases their free spectral range)",
+                got=f"steps of {step:g} GHz; the transmission changes by up to {steepest:.2g} per GHz",
+                allowed=f"steps of at most {_STEEPEST / steepest:.2g} GHz",
+                remedy="make step_ghz smaller (or points larger)",
+            )

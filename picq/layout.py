@@ -1,0 +1,361 @@
+"""The only home of gdsfactory's global state: the active Pdk, its cell cache, and drawing with measured segments.
+
+A *segment* is a stretch of waveguide between two or more planes (x, y, outward angle, width). Cells record theirs while
+they draw; LVS cuts the written mask at these planes and measures what lies between.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import gdsfactory as gf
+import jax.numpy as jnp
+import kfactory as kf
+import numpy as np
+from gdsfactory.cross_section import xsection
+from gdsfactory.technology import LayerView, LayerViews
+
+from picq import catalogue
+from picq.device import Device, check_bounds, check_names
+from picq.errors import LayoutError, SpecError
+from picq.optics.arm import BEND_P, Arm
+from picq.technology import CrossSection, Technology
+
+Plane = tuple[float, float, float, float]
+Segments = dict[str, tuple[Plane, ...]]
+
+
+def build(device: Device, tech: Technology) -> gf.Component:
+    """The device's mask on ``tech``; the same device is drawn once.
+
+    Raises:
+        SpecError: a value lies outside the technology's bounds.
+    """
+    active = pdk(tech)
+    active.activate()
+    if catalogue.devices().get(device.name) is type(device):
+        return active.cells[device.name](**device.settings())
+    check_bounds(device, tech)
+    return device.cell(tech)
+
+
+def pdk(tech: Technology) -> gf.Pdk:
+    """The technology as a gdsfactory Pdk: cells, models, cross-sections, layers. One per technology."""
+    return _pdk(tech.name)
+
+
+@cache
+def _pdk(name: str) -> gf.Pdk:
+    tech = catalogue.technology(name)
+    sections: dict[str, Any] = {}
+    default_names: dict[str, str] = {}
+    for xs in tech.cross_sections.values():
+        xsection(_cross_section_factory(xs), sections, default_names)
+    layers = tech.platform.layers
+    infos = {n: kf.kdb.LayerInfo(*pair, n) for n, pair in layers.items()}
+    colours = tech.platform.layer_colours
+    return gf.Pdk(
+        name=name,
+        layers=kf.layer.layerenum_from_dict(kf.LayerInfos(**infos), name=name.upper(), layout=gf.kcl.layout),
+        layer_views=LayerViews(
+            layer_views={n: LayerView(name=n, layer=pair, color=colours[n]) for n, pair in layers.items()}
+        ),
+        cross_sections=sections,
+        cross_section_default_names=default_names,
+        # the electrical router's corner is gdsfactory's own
+        cells={n: _cell_function(kind, tech) for n, kind in catalogue.devices().items()}
+        | {"wire_corner": gf.components.wire_corner},
+        models={n: model_function(kind, tech) for n, kind in catalogue.devices().items()},
+        bend_points_distance=0.1,
+        max_cellname_length=32,
+    )
+
+
+def _cross_section_factory(xs: CrossSection) -> Callable[..., gf.CrossSection]:
+    kind, prefix = ("electrical", "e") if xs.electrical else ("optical", "o")
+
+    def factory(width: float = xs.width, radius: float = xs.radius, **kwargs: Any) -> gf.CrossSection:
+        return gf.cross_section.cross_section(
+            width=width,
+            layer=xs.layer,
+            radius=radius,
+            radius_min=xs.radius_min,
+            sections=tuple(
+                gf.Section(width=s.width - xs.width + width, offset=s.offset, layer=s.layer, name=s.layer)
+                for s in xs.sections
+            ),
+            port_names=(f"{prefix}1", f"{prefix}2"),
+            port_types=(kind, kind),
+            **kwargs,
+        )
+
+    factory.__name__ = xs.name
+    return factory
+
+
+def _cell_function(kind: type[Device], tech: Technology) -> Callable[..., gf.Component]:
+    """``kind`` as a gdsfactory cell: a function of its parameters, with the technology's defaults."""
+
+    def draw(**settings: Any) -> gf.Component:
+        chosen = {k: v for k, v in settings.items() if v is not None}
+        if "cross_section" in chosen:
+            chosen["cross_section"] = _section_name(chosen["cross_section"], tech)
+        return kind.on(tech, **chosen).cell(tech)
+
+    defaults = kind.on(tech).settings()
+    parameters = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=v) for n, v in defaults.items()]
+    draw.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    draw.__name__ = draw.__qualname__ = kind.name
+    draw.__doc__ = kind.__doc__
+    cell = gf.cell(draw, check_instances=kf.conf.CheckInstances.IGNORE)
+
+    def strict(**settings: Any) -> gf.Component:
+        section = settings.get("cross_section", defaults.get("cross_section"))
+        if kind.name == "straight" and tech.cross_section(_section_name(section, tech)).electrical:
+            return gf.components.straight(**settings)  # routers ask for wires by the same name
+        check_names(kind, settings)
+        return cell(**settings)
+
+    strict.__name__ = strict.__qualname__ = kind.name
+    strict.__doc__ = kind.__doc__
+    strict.__signature__ = draw.__signature__  # pyright: ignore[reportFunctionMemberAccess]
+    return strict
+
+
+def model_function(kind: type[Device], tech: Technology) -> Callable[..., Any]:
+    """``kind`` as a SAX model: ``f(*, wl=..., <parameters>) -> {(in, out): complex}``.
+
+    SAX hands over wavelengths in um; an unknown setting raises SpecError instead of being dropped.
+    """
+
+    def model(*, wl: Any = 1.55, **settings: Any) -> Any:
+        chosen = {k: v for k, v in settings.items() if v is not None}
+        check_names(kind, chosen)
+        return kind(**{**defaults, **chosen}).model(jnp.asarray(wl, float), tech)
+
+    defaults = kind.on(tech).settings()
+    parameters = [inspect.Parameter("wl", inspect.Parameter.KEYWORD_ONLY, default=1.55)]
+    parameters += [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=v) for n, v in defaults.items()]
+    model.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    model.__name__ = model.__qualname__ = kind.name
+    model.__doc__ = kind.__doc__
+    return model
+
+
+def _section_name(spec: Any, tech: Technology) -> str:
+    """Our name for whatever gdsfactory hands over as a cross-section."""
+    name = spec if isinstance(spec, str) else gf.get_cross_section(spec).name
+    if name not in tech.cross_sections:
+        raise SpecError(
+            f"cells of {tech.name} are drawn in its own cross-sections",
+            got=name,
+            allowed=", ".join(tech.cross_sections),
+            remedy="name one of them; to widen a guide, use the cell's width parameter",
+        )
+    return name
+
+
+def draw_path(
+    c: gf.Component, path: gf.Path, tech: Technology, cross_section: str, *, segment: str, width: float | None = None
+) -> tuple[Plane, Plane]:
+    """Sweep a cross-section along ``path`` into ``c`` as one polygon a layer, and record the segment.
+
+    Args:
+        c: component to draw into.
+        path: centre line, um.
+        tech: gives the cross-section.
+        cross_section: its name.
+        segment: name of the segment, unique in ``c``.
+        width: drawn width in um; the cross-section's own by default.
+
+    Returns:
+        The planes of the path's start and end.
+    """
+    xs = tech.cross_section(cross_section)
+    width = xs.width if width is None else width
+    points = np.asarray(path.points, float)
+    c.add_polygon(_swept(points, path.start_angle, path.end_angle, width, 0.0), layer=tech.layer(xs.layer))
+    for s in xs.sections:
+        outline = _swept(points, path.start_angle, path.end_angle, s.width - xs.width + width, s.offset)
+        c.add_polygon(outline, layer=tech.layer(s.layer))
+    start = (*points[0], (path.start_angle + 180.0) % 360.0, width)
+    end = (*points[-1], path.end_angle % 360.0, width)
+    record(c, {segment: (start, end)})
+    return start, end
+
+
+def draw_taper(
+    c: gf.Component,
+    origin: tuple[float, float],
+    length: float,
+    width1: float,
+    width2: float,
+    tech: Technology,
+    cross_section: str,
+) -> tuple[Plane, Plane]:
+    """Draw a linear taper that starts at ``origin`` and runs ``length`` um along x (backwards if negative).
+
+    Returns:
+        The planes of its narrow and wide end, in the order of ``width1``, ``width2``.
+    """
+    xs = tech.cross_section(cross_section)
+    x, y = origin
+    for layer, grow in ((xs.layer, 0.0), *((s.layer, s.width - xs.width) for s in xs.sections)):
+        half1, half2 = (width1 + grow) / 2, (width2 + grow) / 2
+        corners = [(x, y - half1), (x + length, y - half2), (x + length, y + half2), (x, y + half1)]
+        c.add_polygon(corners, layer=tech.layer(layer))
+    towards = 0.0 if length > 0 else 180.0
+    return (x, y, 180.0 - towards, width1), (x + length, y, towards, width2)
+
+
+def on_grid(value: float) -> float:
+    """``value`` (um) on the 1 nm grid."""
+    return round(float(value), 3)
+
+
+def split_on_grid(total: float, parts: int) -> list[float]:
+    """``total`` (um) in nearly equal parts that lie on the grid and add up to it."""
+    marks = [on_grid(total * i / parts) for i in range(parts)] + [total]
+    return [round(b - a, 9) for a, b in pairwise(marks)]
+
+
+def draw_box(c: gf.Component, box: tuple[float, float, float, float], layer: str, tech: Technology) -> None:
+    """Draw the rectangle (left, bottom, right, top), um."""
+    left, bottom, right, top = box
+    c.add_polygon([(left, bottom), (right, bottom), (right, top), (left, top)], layer=tech.layer(layer))
+
+
+def draw_heater(c: gf.Component, x0: float, x1: float, y: float, tech: Technology) -> tuple[Plane, Plane]:
+    """Draw a heater filament along y from x0 to x1 with a contact block at each end.
+
+    Returns:
+        The planes of the two contacts, facing up, as wide as the metal cross-section or the block.
+    """
+    heater = tech.data["heater"]
+    half, block = float(heater["width_um"]) / 2, float(heater["contact_um"])
+    draw_box(c, (x0, y - half, x1, y + half), "heater", tech)
+    planes = []
+    for left in (x0, x1 - block):
+        for layer in ("heater", "pad"):
+            draw_box(c, (left, y - block / 2, left + block, y + block / 2), layer, tech)
+        planes.append((left + block / 2, y + block / 2, 90.0, block))
+    return planes[0], planes[1]
+
+
+class DrawnArm(NamedTuple):
+    """End of an arm's centre line, and the planes of its heater's contacts (none without heater)."""
+
+    end: tuple[float, float]
+    contacts: tuple[Plane, ...]
+
+
+def draw_arm(c: gf.Component, start: tuple[float, float], arm: Arm, tech: Technology, *, segment: str) -> DrawnArm:
+    """Draw an interferometer arm that starts at ``start`` towards +x, as one polygon and one segment."""
+    radius, turn = tech.cross_section(arm.cross_section).radius, 90.0 if arm.up else -90.0
+    bend, back = euler(radius, turn, BEND_P), euler(radius, -turn, BEND_P)
+    aside, along = gf.path.straight(arm.aside), gf.path.straight(arm.along)
+    path = gf.Path()
+    path.append([bend, aside, back, along, back, aside, bend])
+    path.move(start)
+    _, end = draw_path(c, path, tech, arm.cross_section, segment=segment)
+    contacts: tuple[Plane, ...] = ()
+    if arm.power_mw is not None:
+        left, height = start[0] + 2 * radius, start[1] + (2 * radius + arm.aside) * (1 if arm.up else -1)
+        contacts = draw_heater(c, left, left + arm.along, height, tech)
+    return DrawnArm((end[0], end[1]), contacts)
+
+
+def euler(radius: float, angle: float = 90.0, p: float = 0.5) -> gf.Path:
+    """Centre line of an Euler bend of effective radius ``radius`` (um), turning ``angle`` degrees, left if positive."""
+    # gdsfactory spends npoints on each half of the bend
+    count = int(np.ceil(radius * abs(np.deg2rad(angle)) / _chord(radius) / 2)) | 1
+    return gf.path.euler(radius=radius, angle=angle, p=p, use_eff=True, npoints=max(count, 33))
+
+
+def _chord(radius: float) -> float:
+    """Chord, um, whose sagitta c²/8R is a tenth of the 1 nm grid."""
+    return float(np.sqrt(8 * radius * 0.1e-3))
+
+
+def polyline(points: Sequence[tuple[float, float]]) -> gf.Path:
+    """A smooth centre line given by points, horizontal at both ends."""
+    path = gf.Path(np.asarray(points, float))
+    path.start_angle = path.end_angle = 0.0
+    return path
+
+
+def s_bend_points(extent: float, offset: float, radius: float) -> list[tuple[float, float]]:
+    """Points of two equal arcs from (0, 0) to (extent, offset), horizontal at both ends."""
+    angle = np.arcsin(extent / (2 * radius))
+    t = np.linspace(0, angle, int(np.ceil(radius * angle / _chord(radius))) + 2)
+    first = np.stack([radius * np.sin(t), radius * (1 - np.cos(t))], axis=1)
+    second = np.array([extent, offset]) - first[::-1]
+    return [(float(x), float(y)) for x, y in np.concatenate([first, second[1:]])]
+
+
+def _swept(points: np.ndarray, start_angle: float, end_angle: float, width: float, offset: float) -> np.ndarray:
+    """Outline of a strip along ``points``: mitred, so that its area is width times length, and cut square at its ends."""
+    steps = np.diff(points, axis=0)
+    angles = np.arctan2(steps[:, 1], steps[:, 0])
+    turn = np.pad((np.diff(angles) + np.pi) % (2 * np.pi) - np.pi, 1)
+    middle = np.concatenate([[np.deg2rad(start_angle)], angles[:-1], [np.deg2rad(end_angle)]]) + turn / 2
+    normal = np.stack([-np.sin(middle), np.cos(middle)], axis=1) / np.cos(turn / 2)[:, None]
+    return np.concatenate([points + (offset + width / 2) * normal, (points + (offset - width / 2) * normal)[::-1]])
+
+
+def reversed_plane(plane: Plane) -> Plane:
+    """The same cut seen from its other side."""
+    x, y, angle, width = plane
+    return (x, y, (angle + 180.0) % 360.0, width)
+
+
+def record(c: gf.Component, segments: Segments) -> None:
+    """Add segments to what ``c`` knows about itself.
+
+    Raises:
+        LayoutError: a name is taken.
+    """
+    known = dict(c.info["segments"]) if "segments" in c.info else {}
+    for name, planes in segments.items():
+        if name in known:
+            raise LayoutError(f"segment '{name}' is recorded twice in one cell", remedy="give each segment its own name")
+        known[name] = [[float(v) for v in plane] for plane in planes]
+    c.info["segments"] = known
+
+
+def segments(c: gf.Component) -> Segments:
+    """The segments recorded in ``c``, in its own coordinates."""
+    recorded = dict(c.info["segments"]) if "segments" in c.info else {}
+    return {name: tuple(tuple(plane) for plane in planes) for name, planes in recorded.items()}  # pyright: ignore
+
+
+def instance_segments(c: gf.Component, instance: gf.ComponentReference, prefix: str) -> Segments:
+    """The segments of a placed instance in the coordinates of its parent, names prefixed by ``prefix/``."""
+    trans = instance.dcplx_trans
+    moved: Segments = {}
+    for name, planes in segments(instance.cell).items():  # pyright: ignore
+        moved[f"{prefix}/{name}"] = tuple(_moved(trans, plane) for plane in planes)
+    return moved
+
+
+def _moved(trans: kf.kdb.DCplxTrans, plane: Plane) -> Plane:
+    x, y, angle, width = plane
+    point = trans * kf.kdb.DPoint(x, y)
+    turned = trans.angle + (-angle if trans.is_mirror() else angle)
+    return (point.x, point.y, turned % 360.0, width)
+
+
+def port(c: gf.Component, name: str, plane: Plane, tech: Technology, cross_section: str) -> None:
+    """Add a port of a cross-section at ``plane``."""
+    xs = tech.cross_section(cross_section)
+    x, y, angle, width = plane
+    c.add_port(
+        name,
+        center=(x, y),
+        orientation=angle,
+        width=width,
+        layer=tech.layer(xs.layer),
+        port_type="electrical" if xs.electrical else "optical",
+    )

@@ -1,0 +1,121 @@
+"""What a mask holds, read from its polygons: pieces of waveguide between planes, and their lengths.
+
+Merged waveguide polygons are cut at planes that the design names (device ports and ends of segments). What touches
+which plane is the mask's own netlist; area over width is the length of a piece. KLayout only, no gdsfactory, no JAX.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from klayout import db
+
+Plane = tuple[float, float, float, float]
+"""x, y (um), outward angle (degrees), width (um)."""
+
+_CUT_UM = 0.002  # thickness of a cut: two grid steps, one to each side of the plane
+_MARGIN_UM = 0.05  # how far a cut reaches beyond the guide; less than half of any allowed space
+
+
+@dataclass(frozen=True)
+class Face:
+    """The mask just inside one plane of a segment.
+
+    Attributes:
+        piece: index of the piece of waveguide there, None where the mask is empty.
+        low, high: its edges, um from the plane's centre along the plane.
+    """
+
+    piece: int | None
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Attributes:
+    faces: by segment, one face a plane.
+    polygons: outlines of the pieces, in um.
+    """
+
+    faces: dict[str, tuple[Face, ...]]
+    polygons: tuple[db.DPolygon, ...]
+
+    def area(self, segment: str, planes: tuple[Plane, ...]) -> float:
+        """Area in um² of the piece at the segment's first plane, the cuts at all its planes put back."""
+        piece = self.faces[segment][0].piece
+        assert piece is not None
+        return self.polygons[piece].area() + sum(plane[3] * _CUT_UM / 2 for plane in planes)
+
+
+def extract(guides: db.Region, dbu: float, segments: Mapping[str, tuple[Plane, ...]]) -> Extraction:
+    """Cut ``guides`` (in dbu) at the planes of all segments and find what lies inside each.
+
+    Args:
+        guides: all shapes of the waveguide layer, in database units.
+        dbu: the database unit in um.
+        segments: planes by segment, in um.
+    """
+    guides = guides.merged()
+    cuts = db.Region()
+    for plane in {_key(p) for planes in segments.values() for p in planes}:
+        cuts.insert(_box(plane, -_CUT_UM / 2, _CUT_UM / 2, _MARGIN_UM).to_itype(dbu))
+    shapes = db.Shapes()
+    polygons = []
+    for polygon in (guides - cuts).each():
+        shapes.insert(db.PolygonWithProperties(polygon, {0: len(polygons)}))
+        polygons.append(polygon.to_dtype(dbu))
+    faces = {name: tuple(_face(p, shapes, dbu) for p in planes) for name, planes in segments.items()}
+    return Extraction(faces, tuple(polygons))
+
+
+def length_tolerance(polygon: db.DPolygon, width: float, grid: float) -> float:
+    """How far area over width may lie from the length of the centre line that was drawn, um.
+
+    Every vertex of a slanted edge is off by a uniform error of one grid step, sigma = grid/sqrt(12), and moves the area
+    by that times half of its slanted edges: four sigma of the sum. A chord is shorter than its arc by theta²/24 of its
+    length. One grid step more for the ends.
+    """
+    corners = [(p.x, p.y) for p in polygon.each_point_hull()]
+    variance = chords = 0.0
+    for (x0, y0), (x1, y1), (x2, y2) in zip(corners[-1:] + corners[:-1], corners, corners[1:] + corners[:1], strict=True):
+        before, after = _slanted(x1 - x0, y1 - y0), _slanted(x2 - x1, y2 - y1)
+        variance += (grid / math.sqrt(12) * (before + after) / 2) ** 2
+        turn = abs(math.remainder(math.atan2(y2 - y1, x2 - x1) - math.atan2(y1 - y0, x1 - x0), 2 * math.pi))
+        if turn < 0.5:
+            chords += after * turn**2 / 24 / 2  # both outlines count one chord of the centre line
+    return 4 * math.sqrt(variance) / width + chords + grid
+
+
+def _slanted(dx: float, dy: float) -> float:
+    """Length of an edge that does not run along the grid; edges along it are exact."""
+    return math.hypot(dx, dy) if abs(dx) > 1e-9 and abs(dy) > 1e-9 else 0.0
+
+
+def _key(plane: Plane) -> Plane:
+    """The plane, however it is looked at: angles modulo 180 degrees, coordinates on a 0.1 nm raster."""
+    x, y, angle, width = plane
+    return (round(x, 4), round(y, 4), round(angle % 180.0, 4) % 180.0, round(width, 4))
+
+
+def _box(plane: Plane, start: float, stop: float, margin: float) -> db.DPolygon:
+    """Rectangle from ``start`` to ``stop`` um along the outward direction, as wide as the plane plus margins."""
+    x, y, angle, width = plane
+    half = width / 2 + margin
+    return db.DPolygon(db.DBox(start, -half, stop, half)).transformed(db.DCplxTrans(1.0, angle, False, x, y))
+
+
+def _face(plane: Plane, shapes: db.Shapes, dbu: float) -> Face:
+    """Which piece lies one cut's thickness inside the plane, and from where to where."""
+    probe = _box(plane, -_CUT_UM, -_CUT_UM / 2, _MARGIN_UM).to_itype(dbu)
+    back = db.DCplxTrans(1.0, plane[2], False, plane[0], plane[1]).inverted()
+    best: tuple[float, Face] | None = None
+    for shape in shapes.each_touching(probe.bbox()):
+        found = db.Region(shape.polygon) & db.Region(probe)
+        if found.is_empty():
+            continue
+        inside = [back * q for p in found.each() for q in p.to_dtype(dbu).each_point_hull()]
+        low, high = min(q.y for q in inside), max(q.y for q in inside)
+        if low <= 0 <= high and (best is None or found.area() > best[0]):
+            best = (found.area(), Face(int(shape.property(0)), low, high))
+    return best[1] if best else Face(None, 0.0, 0.0)

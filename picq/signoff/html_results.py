@@ -1,0 +1,233 @@
+"""Sections of the sign-off report about light: specification, yield, spectra, distributions, sensitivities, heaters."""
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from picq.design.grid import C_UM_GHZ
+from picq.design.problem import Problem
+from picq.design.statistics import PERCENTILES
+from picq.signoff import plots
+from picq.signoff.markup import figure, named, number, table, title
+
+if TYPE_CHECKING:
+    from picq.signoff.export import Nominal, TapeOut
+
+MOST_VARIABLES = 8
+
+
+def verdict(tapeout: "TapeOut") -> tuple[str, str]:
+    """Class for the colour, and the sentences of the verdict."""
+    names = " and ".join(report.name.upper() for report in tapeout.reports)
+    waived = sum(len(report.waived) for report in tapeout.reports)
+    by_waiver = f", with {waived} waived finding{'' if waived == 1 else 's'}" if waived else ""
+    lines = [f"<strong>{escape(names)} passed</strong>{by_waiver}."]
+    unmet = tapeout.design.unmet
+    lines.append(
+        f"The nominal design misses its specification: {escape('; '.join(unmet))}."
+        if unmet
+        else "The nominal design meets every target of its specification."
+    )
+    result = tapeout.tolerance
+    trimmed = "" if result.trimmed is None else f"; <strong>{result.trimmed.total}</strong> with trimmed heaters"
+    bare = f"<strong>{result.as_fabricated.total}</strong> as fabricated"
+    lines.append(f"Yield on all targets, with 95 % interval: {bare}{trimmed}.")
+    return "mixed" if unmet or waived else "good", "".join(f"<p>{line}</p>" for line in lines)
+
+
+def specification(tapeout: "TapeOut") -> str:
+    problem, result = tapeout.problem, tapeout.tolerance
+    outcomes = [result.as_fabricated, *([] if result.trimmed is None else [result.trimmed])]
+    heads = ["Figure", "Target", "Nominal design", "Verdict", "Yield as fabricated", "Yield after trimming"]
+    rows = []
+    for label, target in zip(problem.spec.labels, problem.spec.targets, strict=True):
+        designed, unit = tapeout.design.figures[label], target.measure.unit
+        sign, verdict = "≤" if designed["sense"] == "max" else "≥", "met" if designed["met"] else "missed"
+        bound = "none" if target.bound is None else f"{sign} {target.bound:g} {unit}"
+        mark = "<td></td>" if target.bound is None else f'<td class="{verdict}">{verdict}</td>'
+        rows.append(
+            [
+                f"<td>{escape(title(target))}</td>",
+                number(bound),
+                number(f"{designed['worst']:.2f} {unit}"),
+                mark,
+                *(number("" if target.bound is None else str(outcome.by_target[label])) for outcome in outcomes),
+            ]
+        )
+    all_targets = [f'<td class="n"><strong>{outcome.total}</strong></td>' for outcome in outcomes]
+    rows.append(["<td><strong>all targets together</strong></td>", "<td></td><td></td><td></td>", *all_targets])
+    patterns = ", ".join(problem.spec.excluding)
+    excluded = f" ({patterns})" if patterns else ""
+    caption = (
+        "Worst channel of each figure. Nominal design: with its routes, lengths on the mask's grid, without what the "
+        f"specification excludes{excluded}. Yields: {result.samples} simulated chips, seed {result.seed}; 95 % Wilson "
+        "intervals in brackets."
+    )
+    return table(escape(caption), heads[: 4 + len(outcomes)], rows, numeric=(1, 2, 4, 5)) + _trimming(tapeout)
+
+
+def _trimming(tapeout: "TapeOut") -> str:
+    """What yields, and why trimming decides it, in plain words."""
+    result = tapeout.tolerance
+    if result.trimmed is None or result.heaters is None:
+        return "<p>The specification names no heaters to trim: only the yield as fabricated is known.</p>"
+    bare, trimmed, heat = result.as_fabricated.total, result.trimmed.total, result.heaters
+    drift = _drift(tapeout.problem)
+    sigma = result.sigma["global"]["width_nm"]
+    why = "" if drift is None else (
+        f" On this technology one nanometre of waveguide width moves the whole spectrum by {drift:.0f} GHz, and the "
+        f"width of a chip is uncertain by {sigma:g} nm (one standard deviation), against channels that are "
+        f"{tapeout.problem.spec.channels.spacing_ghz:g} GHz apart."
+    )  # fmt: skip
+    told = (
+        f"{100 * bare.fraction:.1f} % of chips meet the specification as fabricated, "
+        f"{100 * trimmed.fraction:.1f} % with trimmed heaters."
+    )
+    if bare.high < trimmed.low and bare.fraction < 0.5:
+        told = f"<strong>Without trimming this circuit hardly yields: {told}</strong>"
+    return (
+        f"<p>{told}{why} Trimmed means: on each finished chip the heaters are set once so that every stage has its "
+        f"designed phase again, within their limits; this takes {heat.total_mean:.0f} mW on average, "
+        f"{heat.total_p95:.0f} mW at the 95th percentile. A user has to plan for the drivers of the heaters, and for a "
+        "calibration of every chip.</p>"
+    )
+
+
+def _drift(problem: Problem) -> float | None:
+    """GHz by which the spectrum moves per nm of width, from dn/dw and the group index; None for several guides."""
+    tech, ghz = problem.tech, problem.spec.channels.center_thz * 1e3
+    settings = (v for dev in problem.measured.flat().instances.values() for v in dev.settings().values())
+    names = {v for v in settings if isinstance(v, str) and v in tech.cross_sections}
+    guides = [tech.cross_sections[name] for name in names if tech.cross_sections[name].index is not None]
+    if len(guides) != 1:
+        return None
+    (guide,), wl = guides, C_UM_GHZ / ghz
+    index = jax.jit(jax.value_and_grad(lambda wl, width: tech.n_eff(guide.name, wl, width), argnums=(0, 1)))
+    n_eff, (by_wl, by_width) = index(wl, guide.width)
+    return float(1e-3 * ghz * by_width / (n_eff - wl * by_wl))
+
+
+def spectra(tapeout: "TapeOut", nominal: "Nominal") -> str:
+    problem, result = tapeout.problem, tapeout.tolerance
+    regions = plots.forbidden(problem, nominal.db)
+    low, middle, high = (PERCENTILES.index(p) for p in (5.0, 50.0, 95.0))
+    bands = [
+        plots.Band(title, outcome.bands[low], outcome.bands[middle], outcome.bands[high], colour)
+        for title, outcome, colour in (
+            ("as fabricated", result.as_fabricated, plots.AS_FABRICATED),
+            ("after trimming", result.trimmed, plots.TRIMMED),
+        )
+        if outcome is not None
+    ]
+    names = ", ".join(problem.spec.channels.outputs)
+    first = figure(
+        plots.overview(problem, nominal.db),
+        f"Nominal transmission in dB against frequency for the outputs {names}.",
+        "Nominal design with its routes, from the input to each output, without what the specification excludes.",
+    )
+    second = figure(
+        plots.spectra(problem, nominal.db, bands, regions),
+        f"Transmission of each output, one row each, with 5 to 95 % bands {' and '.join(b.title for b in bands)}, and "
+        "hatched regions that the specification forbids.",
+        f"Shaded: 5th to 95th percentile of {result.samples} chips at each frequency; coloured line: median; thin "
+        "black line: nominal design. Hatched: where the specification does not allow the spectrum, that is below the "
+        "floors of insertion loss and passband in the own channel, and above the ceiling of crosstalk in the others. "
+        "Crosstalk and passband are relative to the transmission of the own channel, here that of the nominal design.",
+    )
+    return first + second
+
+
+def distributions(tapeout: "TapeOut", nominal: "Nominal") -> str:
+    problem, result = tapeout.problem, tapeout.tolerance
+    kinds = {"as fabricated": (result.as_fabricated, plots.AS_FABRICATED)}
+    if result.trimmed is not None:
+        kinds["after trimming"] = (result.trimmed, plots.TRIMMED)
+    worst = {kind: np.asarray(problem.worst(jnp.asarray(outcome.figures))) for kind, (outcome, _) in kinds.items()}
+    panels = [
+        plots.Histogram(
+            f"{title(target)} ({target.measure.unit})",
+            {kind: values[:, i] for kind, values in worst.items()},
+            nominal.figures[label],
+            target.bound,
+        )
+        for i, (label, target) in enumerate(zip(problem.spec.labels, problem.spec.targets, strict=True))
+    ]
+    picture = figure(
+        plots.histograms(panels, {kind: colour for kind, (_, colour) in kinds.items()}),
+        "Histograms of every figure over the simulated chips, with target and nominal value.",
+        "Worst channel of each chip. The outermost half per cent at either end is counted in the last bars.",
+    )
+    rows = []
+    for label, target in zip(problem.spec.labels, problem.spec.targets, strict=True):
+        for kind, (outcome, _) in kinds.items():
+            spread = outcome.distributions[label]
+            values = [spread[key] for key in ("mean", "std", "p5", "p50", "p95")]
+            head = f"{title(target)} ({target.measure.unit})"
+            rows.append([f"<td>{escape(head)}</td><td>{kind}</td>", *(number(f"{v:.2f}") for v in values)])
+    heads = ["Figure", "Chips", "Mean", "Std. dev.", "5 %", "Median", "95 %"]
+    return picture + table("The same in numbers.", heads, rows, numeric=range(2, 7))
+
+
+def sensitivities(tapeout: "TapeOut") -> str:
+    problem, result = tapeout.problem, tapeout.tolerance
+    targets = dict(zip(problem.spec.labels, problem.spec.targets, strict=True))
+    slopes = {(s.figure, s.parameter): s for s in result.sensitivities}
+    first = next(iter(targets))
+    process = [s.parameter for s in result.sensitivities if s.figure == first and s.per_sigma is not None]
+    variables = [s.parameter for s in result.sensitivities if s.figure == first and s.per_sigma is None]
+    weight = lambda name: max(abs(slopes[k, name].per_unit) / t.measure.scale for k, t in targets.items())
+    chosen = sorted(variables, key=weight, reverse=True)[:MOST_VARIABLES]
+
+    def row(name: str, shown: str, *more: str) -> list[str]:
+        cells = [slopes[label, name] for label in targets]
+        values = [number(f"{s.per_unit + 0.0:+.3g}" + ("" if s.agrees else " *")) for s in cells]
+        return [f"<td>{shown}</td>", number(f"per {cells[0].unit}"), *values, *more]
+
+    heads = [f"{title(target)} ({target.measure.unit})" for target in targets.values()]
+    numeric = range(1, 3 + len(targets))
+    sigmas = {name: f"{result.sigma['global'][name]:g} {slopes[first, name].unit}" for name in process}
+    shared = table(
+        "Slope of each figure's worst channel at the nominal design, by what a whole chip shares. Slopes hold for "
+        "small changes only: the spread of the figures and the yields come from sampling, not from slopes. Standard "
+        f"deviations: {escape(result.source)}",
+        ["Process", "Slope", *heads, "One std. dev."],
+        [row(name, escape(named(name)), number(sigmas[name])) for name in process],
+        numeric,
+    )
+    designed = table(
+        f"The {len(chosen)} design variables, of {len(variables)}, that move a figure most; all are in tolerance.json.",
+        ["Variable", "Slope", *heads],
+        [row(name, f"<code>{escape(name)}</code>") for name in chosen],
+        numeric,
+    )
+    stars = any(not s.agrees for s in result.sensitivities)
+    note = "The worst wavelength changes here: exact derivative and central difference differ."
+    return shared + designed + (f'<p class="small">* {note}</p>' if stars else "")
+
+
+def heaters(tapeout: "TapeOut") -> str:
+    problem, heat = tapeout.problem, tapeout.tolerance.heaters
+    if heat is None:
+        return "<p>The specification names no heaters to trim.</p>"
+    designed = np.asarray(problem.vector(tapeout.design.circuit(problem, whole=False), problem.trims))
+    columns = [(slot.name, designed[i], heat.powers[:, i], slot.upper) for i, slot in enumerate(problem.trims)]
+    rows = [
+        [f"<td><code>{escape(name)}</code></td>", number(f"{at:.1f}"), *_spread(powers), number(f"{limit:g}")]
+        for name, at, powers, limit in columns
+    ]
+    total = heat.powers.sum(axis=1)
+    rows.append(["<td><strong>sum</strong></td>", number(f"{designed.sum():.1f}"), *_spread(total), "<td></td>"])
+    heads = ["Heater", "Designed", "Mean", "Median", "95 %", "Largest", "Limit"]
+    caption = "Electrical power in mW over the simulated chips, after trimming."
+    return (
+        table(caption, heads, rows, numeric=range(1, 7))
+        + f"<p>On {100 * heat.at_limit:.1f} % of chips at least one heater stands at its limit.</p>"
+    )
+
+
+def _spread(values: np.ndarray) -> list[str]:
+    shown = (values.mean(), *np.percentile(values, [50, 95]), values.max())
+    return [number(f"{v:.1f}") for v in shown]

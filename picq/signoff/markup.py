@@ -1,0 +1,42 @@
+"""Pieces of HTML: escaped, accessible, alike on every page."""
+
+from collections.abc import Sequence
+from html import escape
+
+from picq.design.spec import Target
+
+
+def title(target: Target) -> str:
+    """A figure's name for people: ``adjacent crosstalk over ± 25 GHz``."""
+    options = {"band_ghz": "over ± {:g} GHz", "drop_db": "at −{:g} dB"}
+    told = [options[k].format(v) for k, v in vars(target.measure).items() if v]
+    return " ".join([target.figure.rsplit("_", 1)[0].replace("_", " "), *told])
+
+
+_UNITS = {"nm": "nm", "um": "um", "k": "K", "mw": "mW", "db": "dB", "ghz": "GHz"}
+
+
+def named(name: str) -> str:
+    """A name in code, ending in its unit, for people: ``width_nm`` as ``width (nm)``."""
+    *words, last = name.split("_")
+    return f"{' '.join(words)} ({_UNITS[last]})" if words and last in _UNITS else " ".join([*words, last])
+
+
+def number(text: str) -> str:
+    """A cell with a number, aligned right."""
+    return f'<td class="n">{escape(text).replace("-", "−")}</td>'
+
+
+def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int]) -> str:
+    """A table; ``caption`` and the cells of ``rows`` are HTML, ``heads`` are text, ``numeric`` columns align right."""
+    top = "".join(f'<th scope="col"{" class=n" if i in numeric else ""}>{escape(h)}</th>' for i, h in enumerate(heads))
+    head = f"<thead><tr>{top}</tr></thead>" if heads else ""
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return f"<table><caption>{caption}</caption>{head}<tbody>{body}</tbody></table>"
+
+
+def figure(address: str, alt: str, caption: str, *, framed: bool = False) -> str:
+    """A picture with its caption, and ``alt`` for who cannot see it; the latter two are text."""
+    kind = ' class="framed"' if framed else ""
+    picture = f'<img src="{address}" alt="{escape(alt)}">'
+    return f"<figure{kind}>{picture}<figcaption>{escape(caption)}</figcaption></figure>"

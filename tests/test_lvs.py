@@ -1,0 +1,194 @@
+"""LVS: planted defects on a written mask are found, and nothing else is."""
+
+import pytest
+from klayout import db
+
+from picq import assembly, layout
+from picq.circuit import Circuit
+from picq.components import Coupler, GratingCoupler, Pad, Straight, StraightHeater
+from picq.plan import Bundle, Placement, Plan
+from picq.signoff.extract import extract, length_tolerance
+from picq.signoff.lvs import lvs
+
+GUIDE, METAL = (3, 0), (41, 0)
+
+
+@pytest.fixture(scope="module")
+def chip(soi220):
+    """A coupler with two routed outputs to fibre, a heater on the input, two pads."""
+    tech = soi220
+    circuit = Circuit(
+        instances={
+            "heater": StraightHeater.on(tech),
+            "split": Coupler.on(tech),
+            "a": GratingCoupler.on(tech),
+            "b": GratingCoupler.on(tech),
+            "spare": Straight.on(tech),
+            "p1": Pad.on(tech),
+            "p2": Pad.on(tech),
+        },
+        connections=(
+            ("heater,o2", "split,o1"),
+            ("split,o2", "spare,o1"),
+            ("split,o3", "a,o1"),
+            ("split,o4", "b,o1"),
+        ),
+        exposed=(("in", "heater,o1"), ("a", "a,o2"), ("b", "b,o2")),
+        plan=Plan(
+            placements=(
+                ("heater", Placement(0.0, 0.0)),
+                ("split", Placement(200.0, 30.0)),
+                ("a", Placement(400.0, 127.0)),
+                ("b", Placement(400.0, 0.0)),
+                ("p1", Placement(-200.0, 300.0)),
+                ("p2", Placement(300.0, 300.0)),
+            ),
+            wires=(Bundle((("heater,e1", "p1,e1"), ("heater,e2", "p2,e1")), separation=30.0),),
+        ),
+    )
+    made = circuit.assembled(tech)
+    return made, assembly.routed(circuit, made), tech
+
+
+def compare(chip, tmp_path, change=None):
+    """LVS of the chip's mask after ``change(layout, guide, metal)``, shapes flattened into the top cell."""
+    made, circuit, tech = chip
+    drawn = db.Layout()
+    drawn.dbu = 0.001
+    top = drawn.create_cell("chip")
+    source = made.component.kcl.layout
+    for index in source.layer_indexes():
+        region = db.Region(source.cell(made.component.cell_index()).begin_shapes_rec(index)).merged()
+        info = source.get_info(index)
+        top.shapes(drawn.layer(info.layer, info.datatype)).insert(region)
+    mask = drawn.dup()
+    if change is not None:
+        regions = {}
+        for pair in (GUIDE, METAL):
+            index = mask.layer(*pair)
+            regions[pair] = db.Region(mask.top_cell().begin_shapes_rec(index)).merged()
+        for pair, region in zip((GUIDE, METAL), change(regions[GUIDE], regions[METAL]), strict=True):
+            mask.top_cell().shapes(mask.layer(*pair)).clear()
+            mask.top_cell().shapes(mask.layer(*pair)).insert(region)
+    path = tmp_path / "mask.gds"
+    mask.write(str(path))
+    lengths = {k: float(v) for k, v in circuit.paths(tech).items()}
+    return lvs(path, drawn, GUIDE, METAL, layout.segments(made.component), lengths, made.nets)
+
+
+def um(left, bottom, right, top):
+    return db.Region(db.DBox(left, bottom, right, top).to_itype(0.001))
+
+
+def test_the_mask_as_drawn_passes(chip, tmp_path):
+    report = compare(chip, tmp_path)
+    assert report.passed, report.text()
+    assert report.figures["lengths_measured"] == len(chip[1].paths(chip[2]))
+    assert report.figures["largest_length_error_nm"] < 5
+
+
+def test_another_database_unit_passes(chip, tmp_path):
+    made, circuit, tech = chip
+    report = compare(chip, tmp_path)
+    mask = db.Layout()
+    mask.read(str(tmp_path / "mask.gds"))
+    mask.scale_and_snap(mask.top_cell(), 1, 2, 1)
+    mask.dbu = 0.0005
+    mask.write(str(tmp_path / "fine.gds"))
+    lengths = {k: float(v) for k, v in circuit.paths(tech).items()}
+    drawn = db.Layout()
+    drawn.read(str(tmp_path / "mask.gds"))
+    fine = lvs(tmp_path / "fine.gds", drawn, GUIDE, METAL, layout.segments(made.component), lengths, made.nets)
+    assert fine.passed, fine.text()
+    assert fine.figures["segments"] == report.figures["segments"]
+
+
+def test_a_guide_that_is_10_nm_longer_is_found(chip, tmp_path):
+    """A bulge whose area is that of 10 nm of waveguide: 0.005 um²."""
+    report = compare(chip, tmp_path, lambda g, m: (g + um(60, 0.25, 60.05, 0.35), m))
+    assert [f.check for f in report.errors] == ["length"]
+    assert "heater/guide" in report.errors[0].message
+    assert report.errors[0].measured == pytest.approx(120.01, abs=1e-3)
+
+
+def test_a_cut_guide_is_found(chip, tmp_path):
+    report = compare(chip, tmp_path, lambda g, m: (g - um(60, -1, 60.001, 1), m))
+    assert [f.check for f in report.errors] == ["connection"]
+    assert "heater/guide" in report.errors[0].message
+
+
+def test_two_guides_in_one_are_found(chip, tmp_path):
+    bridge = um(230, 27, 231, 33)  # across the coupler's parallel guides
+    report = compare(chip, tmp_path, lambda g, m: (g + bridge, m))
+    assert any(f.check == "connection" and "one piece" in f.message for f in report.errors)
+
+
+def test_swapped_outputs_are_found(chip, tmp_path):
+    """The mask sends o3 to b and o4 to a: a topological comparison would call it the same."""
+    made, _, _ = chip
+    planes = layout.segments(made.component)
+    (x0, top, *_), (x0_, bottom, *_) = planes["route_split_o3/guide"][0], planes["route_split_o4/guide"][0]
+    assert x0 == x0_
+    erased = um(x0, -5, 399.0, 140)
+    ends = [planes[f"{name}/horn"][0][1] for name in ("a", "b")]
+
+    def step(y0, y1, x):
+        return (
+            um(x0, y0 - 0.25, x + 0.25, y0 + 0.25)
+            + um(x - 0.25, min(y0, y1) - 0.25, x + 0.25, max(y0, y1) + 0.25)
+            + um(x - 0.25, y1 - 0.25, 400, y1 + 0.25)
+        )
+
+    swapped = step(top, ends[1], 300) + step(bottom, ends[0], 280)
+    crossing = um(280.25, top - 0.25, 299.75, top + 0.25)  # keep the two ways apart
+    report = compare(chip, tmp_path, lambda g, m: (g - erased + (swapped - crossing), m))
+    messages = " ".join(f.message for f in report.errors)
+    assert "route_split_o3/guide" in messages
+    assert not report.passed
+
+
+def test_a_lateral_offset_and_a_width_mismatch_are_found(chip, tmp_path):
+    shifted = lambda g, m: (g - um(118, -1, 121, 1) + um(118, -0.23, 121, 0.27), m)
+    report = compare(chip, tmp_path, shifted)
+    assert any(f.check == "joint" and "20.0 nm off" in f.message for f in report.errors)
+    narrow = lambda g, m: (g - um(118, -1, 121, 1) + um(118, -0.22, 121, 0.22), m)
+    report = compare(chip, tmp_path, narrow)
+    assert any(f.check == "joint" and "0.440 um wide" in f.message for f in report.errors)
+
+
+def test_a_missing_device_and_a_stranger_are_found(chip, tmp_path):
+    made = chip[0]
+    x, y, *_ = layout.segments(made.component)["a/horn"][0]
+    report = compare(chip, tmp_path, lambda g, m: (g - um(x, y - 10, x + 500, y + 10), m))
+    assert any("a/horn" in f.message for f in report.errors)
+    report = compare(chip, tmp_path, lambda g, m: (g + um(1000, 1000, 1010, 1001), m))
+    assert [f.check for f in report.errors] == ["stranger"]
+
+
+def test_a_grating_of_another_size_is_found(chip, tmp_path):
+    x, y, *_ = layout.segments(chip[0].component)["a/horn"][0]
+    report = compare(chip, tmp_path, lambda g, m: (g + um(x + 300, y + 5, x + 320, y + 7), m))
+    assert [f.check for f in report.errors] == ["body"]
+
+
+def test_open_and_shorted_wires_are_found(chip, tmp_path):
+    report = compare(chip, tmp_path, lambda g, m: (g, m - um(-500, 200, 1000, 201)))
+    assert {f.check for f in report.errors} == {"net"}
+    assert len(report.errors) == 2
+    report = compare(chip, tmp_path, lambda g, m: (g, m + um(0, 0, 120, 6)))
+    assert any("shorted" in f.message for f in report.errors)
+
+
+def test_length_of_a_polygonal_arc_is_within_its_derived_tolerance():
+    """An arc of R = 10 um, 0.5 um wide, drawn with 0.1 um chords on a 1 nm grid, against its exact length."""
+    import numpy as np
+
+    angles = np.linspace(0, np.pi / 2, 158)
+    ring = [(r * np.sin(a), r * (1 - np.cos(a)) + (10 - r) - 0.0) for r, order in ((9.75, 1), (10.25, -1)) for a in angles[::order]]
+    outline = db.DPolygon([db.DPoint(x, y) for x, y in ring])
+    region = db.Region(outline.to_itype(0.001))
+    planes = {"arc": ((0.0, 0.0, 180.0, 0.5), (10.0, 10.0, 90.0, 0.5))}
+    got = extract(region, 0.001, planes)
+    exact = 10 * np.pi / 2
+    tolerance = length_tolerance(got.polygons[0], 0.5, 0.001)
+    assert abs(got.area("arc", planes["arc"]) / 0.5 - exact) < tolerance < 0.006

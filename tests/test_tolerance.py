@@ -1,0 +1,185 @@
+"""Tolerance: first-order closed forms of an interferometer, known binomials, bits that do not depend on chunks."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+import yaml
+from scipy.stats import binomtest
+from test_optimise import TREE
+
+from picq.design.optimise import optimise
+from picq.design.problem import Problem
+from picq.design.sensitivity import sensitivities
+from picq.design.spec import parse_spec
+from picq.design.statistics import SpectrumHistogram, Yield
+from picq.design.tolerance import _STREAM, tolerance
+from picq.design.variation import QUANTITIES, Chips, Variation
+from picq.design.yaml_source import Source
+from picq.errors import SpecError
+
+GHZ0 = 193.4e3
+N, N_GROUP, N_W, N_T, N_TEMP = 2.44723, 4.1962, 1.5825, 3.7143, 1.857e-4  # strip, 500 × 220 nm, pdk/soi220
+SIGMA = {"width_nm": 0.04, "thickness_nm": 0.02, "gap_nm": 0.0, "temperature_k": 0.2}
+
+
+def mzi(bound_ghz: float, trim: bool = False, samples: int = 400):
+    """An interferometer with a bright fringe at the channel, about 400 GHz from the next."""
+    wl0 = 299792.458 / GHZ0
+    n0 = N + (N - N_GROUP) * (wl0 - 1.55) / 1.55
+    length = round(178.6 * n0 / wl0) * wl0 / n0
+    return parse_spec(
+        Source(
+            {
+                "name": "mzi",
+                "technology": "soi220",
+                "circuit": {
+                    "instances": {"m": {"device": "mzi", "parameters": {"delta_length": length}}},
+                    "ports": {"in": "m,o1", "out": "m,o2"},
+                },
+                "wavelengths": {"center_thz": 193.4, "span_ghz": 400, "step_ghz": 10},
+                "channels": {"center_thz": 193.4, "spacing_ghz": 400, "input": "in", "outputs": ["out"]},
+                "variables": [{"parameter": "m.delta_length", "lower": 170, "upper": 190}],
+                "targets": [{"figure": "offset_ghz", "max": bound_ghz, "drop_db": 1.0}],
+                "tolerance": {"samples": samples, "trim": ["m.power_mw"] if trim else []},
+            }
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def quiet(soi220):
+    """The technology with small global variation and nothing local, so that first order holds."""
+    variation = {"global": {k: {"sigma": v} for k, v in SIGMA.items()}, "local": {}}
+    return dataclasses.replace(soi220, platform=dataclasses.replace(soi220.platform, variation=variation))
+
+
+def first_order_sigma_ghz() -> float:
+    """df = f dn/n_g: at constant order the fringe moves with the index of the longer arm."""
+    parts = (N_W * 1e-3 * SIGMA["width_nm"], N_T * 1e-3 * SIGMA["thickness_nm"], N_TEMP * SIGMA["temperature_k"])
+    return GHZ0 * float(np.sqrt(sum(p**2 for p in parts))) / N_GROUP
+
+
+@pytest.fixture(scope="module")
+def drifted(quiet):
+    problem = Problem(mzi(first_order_sigma_ghz(), trim=True), tech=quiet)
+    return problem, tolerance(problem, problem.measured)
+
+
+def test_drift_of_every_chip_is_first_order(drifted):
+    """|offset| of chip i = f |n_w w + n_t t + n_T T|/n_g; second order and interpolation: 0.25 GHz + 1 %."""
+    problem, result = drifted
+    chips = Chips(problem.tech, len(problem.measured.sites), problem.spec.seed, _STREAM)
+    offsets = [chips.offsets(i)[0] for i in range(50)]
+    drift = [N_W * 1e-3 * o.width_nm + N_T * 1e-3 * o.thickness_nm + N_TEMP * o.temperature_k for o in offsets]
+    expected = np.abs(np.array(drift, float)) * GHZ0 / N_GROUP
+    assert result.as_fabricated.figures[:50, 0, 0] == pytest.approx(expected, abs=0.25, rel=0.01)
+
+
+def test_yield_is_the_normal_distributions(drifted):
+    """|x| < sigma on 68.27 %; four standard errors of the count."""
+    _, result = drifted
+    p = 0.6827
+    assert abs(result.as_fabricated.total.fraction - p) < 4 * np.sqrt(p * (1 - p) / 400)
+    rms = np.sqrt(np.mean(result.as_fabricated.figures**2))
+    assert rms == pytest.approx(first_order_sigma_ghz(), rel=4 / np.sqrt(2 * 400))
+
+
+def test_trimming_puts_the_fringe_back(drifted):
+    """The stage's phase is restored at the channel; left is the unresolved slope, far below 1 GHz."""
+    _, result = drifted
+    assert result.trimmed is not None
+    assert result.heaters is not None
+    assert result.trimmed.total.fraction == 1
+    assert result.trimmed.figures.max() < 0.5
+    assert "without trimming this circuit does not yield" in result.text()
+    assert result.heaters.powers.min() >= 0
+    assert result.heaters.powers.max() <= 60 * 1.0001  # 2 pi at 30 mW per pi, at 1.55 um
+
+
+def test_sensitivities_agree_with_differences_and_with_first_order(drifted):
+    """On a detuned interferometer, where |offset| is smooth, it moves as the fringe does."""
+    problem, _ = drifted
+    circuit = problem.device([problem.vector(problem.measured)[0] + 0.02])
+    found = {s.parameter: s for s in sensitivities(problem, circuit, Variation.of(problem.tech))}
+    assert set(found) == {*QUANTITIES, "m.delta_length"}
+    assert all(s.agrees for s in found.values())
+    per_nm = GHZ0 / N_GROUP * 1e-3
+    assert abs(found["width_nm"].per_unit) == pytest.approx(N_W * per_nm, rel=0.01)
+    assert abs(found["thickness_nm"].per_unit) == pytest.approx(N_T * per_nm, rel=0.01)
+    assert abs(found["temperature_k"].per_unit) == pytest.approx(N_TEMP * GHZ0 / N_GROUP, rel=0.01)
+    assert found["gap_nm"].per_unit == pytest.approx(0, abs=1e-9)
+    # at constant index the fringe's order fixes L n(f), so df/dL = f n/(n_g L)
+    length = float(problem.vector(circuit)[0])
+    assert abs(found["m.delta_length"].per_unit) == pytest.approx(GHZ0 * N / (N_GROUP * length), rel=0.01)
+    assert found["width_nm"].per_sigma == pytest.approx(found["width_nm"].per_unit * SIGMA["width_nm"])
+
+
+def test_chunks_do_not_change_a_bit(drifted, tmp_path):
+    problem, whole = drifted
+    again = tolerance(problem, problem.measured, chunk=64)
+    for name, array in whole.arrays().items():
+        assert np.array_equal(array, again.arrays()[name]), name
+    whole.save(tmp_path / "a.json")
+    again.save(tmp_path / "b.json")
+    for suffix in (".json", ".npz"):
+        assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+def test_fewer_samples_are_the_first_of_more(drifted):
+    problem, whole = drifted
+    few = tolerance(problem, problem.measured, samples=30)
+    assert np.array_equal(few.as_fabricated.figures, whole.as_fabricated.figures[:30])
+
+
+def test_samples_have_the_sigmas_of_the_technology(soi220):
+    variation = Variation.of(soi220)
+    keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(3), i))(np.arange(4000))
+    chip, local = jax.vmap(lambda key: variation.sample(key, 5))(keys)
+    for name in QUANTITIES:
+        assert np.std(getattr(chip, name)) == pytest.approx(getattr(variation.chip, name), rel=4 / np.sqrt(8000))
+        drawn = np.asarray(getattr(local, name))
+        assert drawn.shape == (4000, 5)
+        assert np.std(drawn) == pytest.approx(getattr(variation.local, name), rel=4 / np.sqrt(40000))
+        assert np.abs(np.corrcoef(drawn.T) - np.eye(5)).max() < 5 / np.sqrt(4000)
+
+
+def test_wrong_variation_is_told(soi220):
+    bad = {"global": {"widht_nm": {"sigma": 1.0}}}
+    tech = dataclasses.replace(soi220, platform=dataclasses.replace(soi220.platform, variation=bad))
+    with pytest.raises(SpecError, match="did you mean 'width_nm'"):
+        Variation.of(tech)
+    bad = {"local": {"gap_nm": {"sigma": -1.0}}}
+    tech = dataclasses.replace(soi220, platform=dataclasses.replace(soi220.platform, variation=bad))
+    with pytest.raises(SpecError, match=r"local\.gap_nm"):
+        Variation.of(tech)
+
+
+@pytest.mark.parametrize(("passed", "samples"), [(0, 10), (10, 10), (3, 17), (1999, 2000), (1, 2000)])
+def test_wilson_interval(passed, samples):
+    oracle = binomtest(passed, samples).proportion_ci(0.95, method="wilson")
+    mine = Yield.of(passed, samples)
+    assert (mine.low, mine.high) == pytest.approx((oracle.low, oracle.high), abs=1e-12)
+    assert mine.low <= mine.fraction <= mine.high
+
+
+def test_histogram_percentiles():
+    """Within a bin of numpy's, however the samples are split."""
+    db = np.random.default_rng(0).normal(-20, 5, (3000, 2, 3))
+    histogram = SpectrumHistogram(2, 3)
+    for part in np.split(db, [7, 1000, 1900]):
+        histogram.add(part)
+    wanted = np.percentile(db, [5, 50, 95], axis=0)
+    assert np.abs(histogram.percentiles((5.0, 50.0, 95.0)) - wanted).max() < histogram.step
+
+
+@pytest.mark.slow
+def test_demultiplexer_needs_trimming():
+    """Without trimming a narrow-band silicon filter hardly yields; with it most chips do."""
+    problem = Problem(parse_spec(Source(yaml.safe_load(TREE))))
+    result = tolerance(problem, optimise(problem).circuit(problem, whole=False))
+    assert result.trimmed is not None
+    assert result.as_fabricated.total.high < 0.02
+    assert result.trimmed.total.low > 0.85
+    assert all(s.agrees for s in result.sensitivities)
