@@ -39,8 +39,8 @@ class Interferometer(Device):
     """The unit of the mesh."""
 
     name: ClassVar[str] = "interferometer"
-    theta: Any = param(0.0, lower=-1e3, upper=1e3, unit="1")
-    phi: Any = param(0.0, lower=-1e3, upper=1e3, unit="1")
+    theta: Any = param(default=0.0, lower=-1e3, upper=1e3, unit="1")
+    phi: Any = param(default=0.0, lower=-1e3, upper=1e3, unit="1")
 
     @property
     def ports(self) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ class Splitter(Device):
     """1×2 splitter whose angle is linear in the wavelength."""
 
     name: ClassVar[str] = "splitter"
-    dispersion: Any = param(0.5, lower=0.0, upper=10.0, unit="1")
+    dispersion: Any = param(default=0.5, lower=0.0, upper=10.0, unit="1")
 
     @property
     def ports(self) -> tuple[str, ...]:

@@ -22,8 +22,16 @@ def line(row: dict) -> str:
     most = row.get("most", False)
     target = f"{'≤' if most else '≥'} {row['target']:g} ×"
     if row["name"].endswith("GB"):
-        return f"| {row['name']} | {row['picq_s']:.2f} GB | | | ≤ {row['peer_s']:g} GB | {'yes' if row['met'] else 'NO'} |"
-    cells = (row["name"], quantity(row["picq_s"]), row["peer"], quantity(row["peer_s"]), f"{row['ratio']:.3g} × (target {target})")
+        return (
+            f"| {row['name']} | {row['picq_s']:.2f} GB | | | ≤ {row['peer_s']:g} GB | {'yes' if row['met'] else 'NO'} |"
+        )
+    cells = (
+        row["name"],
+        quantity(row["picq_s"]),
+        row["peer"],
+        quantity(row["peer_s"]),
+        f"{row['ratio']:.3g} × (target {target})",
+    )
     return f"| {' | '.join(cells)} | {'yes' if row['met'] else 'NO'} |"
 
 

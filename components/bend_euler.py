@@ -33,7 +33,9 @@ class BendEuler(Device):
     radius: float | None = param(default=None, lower=1.0, upper=1000.0, unit="um", step=0.001, doc="effective radius")
     angle: float = setting(default=90.0, doc="total angle, degrees, counter-clockwise")
     p: float = setting(default=0.5, doc="fraction of the angle turned on the clothoids")
-    width: float | None = param(default=None, lower=0.44, upper=10.0, unit="um", step=0.002, doc="the cross-section's by default")
+    width: float | None = param(
+        default=None, lower=0.44, upper=10.0, unit="um", step=0.002, doc="the cross-section's by default"
+    )
     cross_section: str = setting(default="strip", doc="cross-section name")
 
     @property

@@ -33,7 +33,9 @@ class Coupler(Device):
     name: ClassVar[str] = "coupler"
     length: float = param(default=14.0, lower=0.0, upper=200.0, unit="um", step=0.001, doc="straight coupling length")
     gap: float = param(default=0.2, lower=0.1, upper=1.0, unit="um", step=0.002, doc="gap between the guides")
-    dx: float = param(default=12.0, lower=8.0, upper=100.0, unit="um", step=0.001, doc="length of one S-bend along the axis")
+    dx: float = param(
+        default=12.0, lower=8.0, upper=100.0, unit="um", step=0.001, doc="length of one S-bend along the axis"
+    )
     dy: float = param(default=4.0, lower=3.0, upper=6.0, unit="um", step=0.002, doc="pitch of the ports")
     cross_section: str = setting(default="strip", doc="cross-section name")
 

@@ -25,8 +25,8 @@ class GratingCoupler(Device):
               taper_length    periods × period
 
     Model: Gaussian in wavelength. Peak by first-order phase matching n_avg(wl) - sin(angle) = wl/period, with n_avg the
-    fill-weighted mean of the slab indices of full and etched silicon (Taillaert et al., IEEE JQE 38, 949 (2002), eq. 1);
-    peak loss, bandwidth and reflection are the technology's data.
+    fill-weighted mean of the slab indices of full and etched silicon (Taillaert et al., IEEE JQE 38, 949 (2002),
+    eq. 1); peak loss, bandwidth and reflection are the technology's data.
     """
 
     name: ClassVar[str] = "grating_coupler"
@@ -35,7 +35,9 @@ class GratingCoupler(Device):
     fill: float = param(default=0.5, lower=0.45, upper=0.55, unit="1", doc="unetched part of a period")
     periods: int = setting(default=30, doc="number of teeth")
     width: float = param(default=11.0, lower=8.0, upper=14.0, unit="um", step=0.002, doc="width of the grating")
-    taper_length: float = param(default=300.0, lower=100.0, upper=500.0, unit="um", step=0.001, doc="length of the taper")
+    taper_length: float = param(
+        default=300.0, lower=100.0, upper=500.0, unit="um", step=0.001, doc="length of the taper"
+    )
     cross_section: str = setting(default="strip", doc="cross-section name")
 
     @property

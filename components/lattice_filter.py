@@ -33,14 +33,22 @@ class LatticeFilter(Device):
     """
 
     name: ClassVar[str] = "lattice_filter"
-    coupler_lengths: tuple[float, ...] = param(default=(14.0, 14.0), lower=0.0, upper=60.0, unit="um", step=0.001, doc="straight length of each coupler"
+    coupler_lengths: tuple[float, ...] = param(
+        default=(14.0, 14.0), lower=0.0, upper=60.0, unit="um", step=0.001, doc="straight length of each coupler"
     )
-    delays: tuple[float, ...] = param(default=(90.0,), lower=0.0, upper=2000.0, unit="um", step=0.002, doc="upper minus lower arm of each stage"
+    delays: tuple[float, ...] = param(
+        default=(90.0,), lower=0.0, upper=2000.0, unit="um", step=0.002, doc="upper minus lower arm of each stage"
     )
-    powers_mw: tuple[float, ...] = param(default=(0.0,), lower=0.0, upper=75.0, unit="mw", doc="heater power of each stage")
+    powers_mw: tuple[float, ...] = param(
+        default=(0.0,), lower=0.0, upper=75.0, unit="mw", doc="heater power of each stage"
+    )
     gap: float = param(default=0.2, lower=0.1, upper=1.0, unit="um", step=0.002, doc="gap of the couplers")
-    length_x: float = param(default=120.0, lower=60.0, upper=1000.0, unit="um", step=0.001, doc="straight under each heater")
-    length_y: float = param(default=2.0, lower=0.002, upper=500.0, unit="um", step=0.001, doc="vertical straights, lower arms")
+    length_x: float = param(
+        default=120.0, lower=60.0, upper=1000.0, unit="um", step=0.001, doc="straight under each heater"
+    )
+    length_y: float = param(
+        default=2.0, lower=0.002, upper=500.0, unit="um", step=0.001, doc="vertical straights, lower arms"
+    )
     cross_section: str = setting(default="strip", doc="cross-section name")
 
     def __post_init__(self) -> None:
@@ -69,7 +77,7 @@ class LatticeFilter(Device):
         return (*(name for stage in stages for name in stage), f"coupler{len(self.delays)}")
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
-        # amplitudes (bottom, top) for light from o1 and from o2; a coupler is symmetric, so its matrix is [[t, x], [x, t]]
+        # amplitudes (bottom, top) for light from o1 and from o2; a coupler's matrix is [[t, x], [x, t]]
         through, cross = self._coupler(0).amplitudes(wl, tech.at_site(0))
         from_o1, from_o2 = (through, cross), (cross, through)
         for i in range(len(self.delays)):
@@ -90,7 +98,8 @@ class LatticeFilter(Device):
         powers = []
         for i in range(len(self.delays)):
             wanted, got = (
-                f._top(i).amplitude(wl, place.at_site(3 * i + 1)) * jnp.conj(f._bottom().amplitude(wl, place.at_site(3 * i + 2)))
+                f._top(i).amplitude(wl, place.at_site(3 * i + 1))
+                * jnp.conj(f._bottom().amplitude(wl, place.at_site(3 * i + 2)))
                 for f, place in ((self, nominal), (cold, tech))
             )
             powers.append(power_to_restore(wl0, wanted, got, limit, tech))

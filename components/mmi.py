@@ -94,8 +94,12 @@ class Mmi1x2(_Mmi):
     width_mmi: float = param(default=6.0, lower=4.8, upper=12.0, unit="um", step=0.002, doc="width of the section")
     length_mmi: float = param(default=32.7, lower=5.0, upper=200.0, unit="um", step=0.001, doc="length of the section")
     pitch: float = param(default=3.04, lower=2.2, upper=4.2, unit="um", step=0.002, doc="pitch of the outputs")
-    width_taper: float = param(default=1.5, lower=0.6, upper=1.8, unit="um", step=0.002, doc="width of the access guides")
-    length_taper: float = param(default=20.0, lower=10.0, upper=100.0, unit="um", step=0.001, doc="length of the access tapers")
+    width_taper: float = param(
+        default=1.5, lower=0.6, upper=1.8, unit="um", step=0.002, doc="width of the access guides"
+    )
+    length_taper: float = param(
+        default=20.0, lower=10.0, upper=100.0, unit="um", step=0.001, doc="length of the access tapers"
+    )
     cross_section: str = setting(default="strip", doc="cross-section name")
 
 
@@ -120,6 +124,10 @@ class Mmi2x2(_Mmi):
     width_mmi: float = param(default=6.0, lower=4.8, upper=12.0, unit="um", step=0.002, doc="width of the section")
     length_mmi: float = param(default=44.0, lower=5.0, upper=200.0, unit="um", step=0.001, doc="length of the section")
     pitch: float = param(default=2.02, lower=1.8, upper=4.2, unit="um", step=0.002, doc="pitch of the access guides")
-    width_taper: float = param(default=1.5, lower=0.6, upper=1.8, unit="um", step=0.002, doc="width of the access guides")
-    length_taper: float = param(default=20.0, lower=10.0, upper=100.0, unit="um", step=0.001, doc="length of the access tapers")
+    width_taper: float = param(
+        default=1.5, lower=0.6, upper=1.8, unit="um", step=0.002, doc="width of the access guides"
+    )
+    length_taper: float = param(
+        default=20.0, lower=10.0, upper=100.0, unit="um", step=0.001, doc="length of the access tapers"
+    )
     cross_section: str = setting(default="strip", doc="cross-section name")

@@ -34,9 +34,15 @@ class Mzi(Device):
 
     name: ClassVar[str] = "mzi"
     lossless_is_unitary: ClassVar[bool] = False  # its splitters radiate
-    delta_length: float = param(default=10.0, lower=0.0, upper=2000.0, unit="um", step=0.002, doc="upper minus lower arm")
-    length_x: float = param(default=120.0, lower=60.0, upper=1000.0, unit="um", step=0.001, doc="straight under the heater")
-    length_y: float = param(default=2.0, lower=0.002, upper=1000.0, unit="um", step=0.001, doc="vertical straights, lower arm")
+    delta_length: float = param(
+        default=10.0, lower=0.0, upper=2000.0, unit="um", step=0.002, doc="upper minus lower arm"
+    )
+    length_x: float = param(
+        default=120.0, lower=60.0, upper=1000.0, unit="um", step=0.001, doc="straight under the heater"
+    )
+    length_y: float = param(
+        default=2.0, lower=0.002, upper=1000.0, unit="um", step=0.001, doc="vertical straights, lower arm"
+    )
     power_mw: float = param(default=0.0, lower=0.0, upper=75.0, unit="mw", doc="heater power")
     cross_section: str = setting(default="strip", doc="cross-section name")
 

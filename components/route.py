@@ -30,7 +30,9 @@ class Route(Device):
     """
 
     name: ClassVar[str] = "route"
-    length: float = param(default=100.0, lower=1.0, upper=50000.0, unit="um", step=0.001, doc="total length of the straights")
+    length: float = param(
+        default=100.0, lower=1.0, upper=50000.0, unit="um", step=0.001, doc="total length of the straights"
+    )
     bends: int = setting(default=2, doc="number of 90-degree bends")
     cross_section: str = setting(default="strip", doc="cross-section name")
 

@@ -33,7 +33,9 @@ class Taper(Device):
 
     name: ClassVar[str] = "taper"
     length: float = param(default=20.0, lower=10.0, upper=1000.0, unit="um", step=0.001, doc="length")
-    width1: float | None = param(default=None, lower=0.44, upper=10.0, unit="um", step=0.002, doc="at o1; the cross-section's by default")
+    width1: float | None = param(
+        default=None, lower=0.44, upper=10.0, unit="um", step=0.002, doc="at o1; the cross-section's by default"
+    )
     width2: float = param(default=1.0, lower=0.44, upper=10.0, unit="um", step=0.002, doc="width at o2")
     cross_section: str = setting(default="strip", doc="cross-section name")
 
@@ -52,7 +54,9 @@ class Taper(Device):
 
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
-        start, end = layout.draw_taper(c, (0.0, 0.0), self.length, self._width1(tech), self.width2, tech, self.cross_section)
+        start, end = layout.draw_taper(
+            c, (0.0, 0.0), self.length, self._width1(tech), self.width2, tech, self.cross_section
+        )
         layout.record(c, {"guide": (start, end)})
         layout.port(c, "o1", start, tech, self.cross_section)
         layout.port(c, "o2", end, tech, self.cross_section)

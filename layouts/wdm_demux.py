@@ -29,7 +29,9 @@ def circuit(tech: Technology) -> Circuit:
         name: LatticeFilter.on(tech, coupler_lengths=(15.0, 15.0, 15.0), delays=delays, powers_mw=(0.0, 0.0))
         for name, delays in DELAYS.items()
     }
-    contacts = [("s2a", k) for k in (4, 3, 2, 1)] + [("s1", k) for k in (1, 2, 3, 4)] + [("s2b", k) for k in (4, 3, 2, 1)]
+    contacts = (
+        [("s2a", k) for k in (4, 3, 2, 1)] + [("s1", k) for k in (1, 2, 3, 4)] + [("s2b", k) for k in (4, 3, 2, 1)]
+    )
     couplers = {f"gc_{fibre}": GratingCoupler.on(tech) for fibre in FIBRES}
     pads = {f"pad{i + 1}": Pad.on(tech) for i in range(len(contacts))}
     ends = {f"end_{name}": Terminator.on(tech) for name in filters}

@@ -12,6 +12,7 @@ from picq.errors import LayoutError, nearest
 from picq.plan import Bundle, Link, Plan
 from picq.technology import Technology
 
+
 @dataclass
 class Assembly:
     """A drawn circuit.
@@ -64,16 +65,16 @@ def routed(circuit: Circuit, made: Assembly) -> Circuit:
     """The circuit with a ``route`` device, of the routed length, in each connection that the router drew."""
     route = catalogue.device("route")
     instances, connections = dict(circuit.instances), []
-    for name, inner in made.inner.items():
-        instances[name] = routed(instances[name], inner)
+    for name, device in circuit.instances.items():
+        if isinstance(device, Circuit):
+            instances[name] = routed(device, made.inner[name])
     for a, b in circuit.connections:
         drawn = made.routes[(a, b)]
         if drawn is None:
             connections.append((a, b))
             continue
         name = route_name(a)
-        length, bends, cross_section = drawn
-        instances[name] = route(length=length, bends=bends, cross_section=cross_section)
+        instances[name] = route(**dict(zip(("length", "bends", "cross_section"), drawn, strict=True)))
         connections += [(a, f"{name},o1"), (f"{name},o2", b)]
     return circuit.replace(instances=instances, connections=tuple(connections))
 
@@ -158,9 +159,7 @@ def _route(
         raise _no_way(bundle, error) from error
     for link, start, end, drawn in zip(bundle.links, starts, ends, routes, strict=True):
         made.routes[link] = (drawn.length_straights * c.kcl.dbu, drawn.n_bend90, bundle.cross_section)
-        planes = tuple(
-            (p.center[0], p.center[1], (p.orientation + 180.0) % 360.0, p.width) for p in (start, end)
-        )
+        planes = tuple((p.center[0], p.center[1], (p.orientation + 180.0) % 360.0, p.width) for p in (start, end))
         layout.record(c, {f"{route_name(link[0])}/guide": planes})
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def devices() -> dict[str, "type[Device]"]:
     """All device classes by name."""
-    from picq.components import DEVICES
+    from picq.components import DEVICES  # pyright: ignore[reportMissingImports]
 
     return dict(DEVICES)
 
@@ -39,6 +39,6 @@ def technology(name: str) -> "Technology":
     Raises:
         SpecError: there is none; says the nearest spelling.
     """
-    from picq.pdk import load
+    from picq.pdk import load  # pyright: ignore[reportMissingImports]
 
     return load(name)

@@ -82,9 +82,7 @@ class Circuit(Device):
         """
         return s_parameters(self.flat(), wl, tech, self.ports)
 
-    def transfer(
-        self, wl: jax.Array, tech: "Technology", inputs: Sequence[str], outputs: Sequence[str]
-    ) -> jax.Array:
+    def transfer(self, wl: jax.Array, tech: "Technology", inputs: Sequence[str], outputs: Sequence[str]) -> jax.Array:
         """Amplitudes [wl..., input, output] between the named ports; nothing else is computed.
 
         Raises:
@@ -199,9 +197,7 @@ class Circuit(Device):
                 exposed.append((external, behind[group][0]))
         kept = {name: inst for name, inst in self.instances.items() if name not in removed}
         connections = [c for c in self.connections if all(_split(end)[0] in kept for end in c)]
-        return self.replace(
-            instances=kept, connections=tuple(connections), exposed=tuple(exposed), plan=Plan()
-        )
+        return self.replace(instances=kept, connections=tuple(connections), exposed=tuple(exposed), plan=Plan())
 
 
 def _split(end: str) -> Port:

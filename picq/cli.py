@@ -122,7 +122,7 @@ def list_(
 
 
 def _technologies() -> dict[str, Any]:
-    from picq.pdk import folder, names
+    from picq.pdk import folder, names  # pyright: ignore[reportMissingImports]
 
     readmes = {n: (folder(n) / "README.md").read_text(encoding="utf-8") for n in names()}
     return {n: {"about": text.split("\n\n")[1].strip()} for n, text in readmes.items()}
@@ -244,7 +244,7 @@ def drc(
     as_json: Json = False,
 ) -> int:
     """Check a mask against a technology's design rules."""
-    from picq.pdk import folder
+    from picq.pdk import folder  # pyright: ignore[reportMissingImports]
     from picq.signoff.drc import drc as check
     from picq.signoff.rules import load_deck
 

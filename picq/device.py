@@ -76,6 +76,7 @@ class Device:
         lossless_is_unitary: whether the model conserves energy when all losses of the technology are zero.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     name: ClassVar[str]
     lossless_is_unitary: ClassVar[bool] = True
 
@@ -85,7 +86,7 @@ class Device:
         Raises:
             SpecError: a value has the wrong type or lies outside its bounds.
         """
-        for field in dataclasses.fields(self):  # pyright: ignore[reportArgumentType]
+        for field in dataclasses.fields(self):
             if field.metadata["kind"] != "param":
                 continue
             value, bounds = getattr(self, field.name), field.metadata["bounds"]
@@ -134,11 +135,11 @@ class Device:
     def replace(self: D, **values: Any) -> D:
         """A copy with some fields changed."""
         check_names(type(self), values)
-        return dataclasses.replace(self, **values)  # pyright: ignore[reportType]
+        return dataclasses.replace(self, **values)
 
     def settings(self) -> dict[str, Any]:
         """Every field as plain Python values: what a cell is drawn from."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # pyright: ignore[reportArgumentType]
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     @classmethod
     def on(cls: type[D], tech: "Technology", **values: Any) -> D:
@@ -167,11 +168,7 @@ class Device:
 
 def bounds(kind: type[Device], tech: "Technology | None" = None) -> dict[str, Bounds]:
     """Bounds of every parameter of a device class, tightened by the technology where it says so."""
-    own = {
-        f.name: f.metadata["bounds"]
-        for f in dataclasses.fields(kind)  # pyright: ignore[reportArgumentType]
-        if f.metadata["kind"] == "param"
-    }
+    own = {f.name: f.metadata["bounds"] for f in dataclasses.fields(kind) if f.metadata["kind"] == "param"}
     if tech is None:
         return own
     for name, change in tech.platform.device_bounds(kind.name).items():
@@ -195,7 +192,7 @@ def check_bounds(dev: Device, tech: "Technology") -> None:
 
 def check_names(kind: type[Device], values: Mapping[str, Any]) -> None:
     """Raise SpecError when ``values`` names a field that the device class does not have."""
-    known = [f.name for f in dataclasses.fields(kind)]  # pyright: ignore[reportArgumentType]
+    known = [f.name for f in dataclasses.fields(kind)]
     for name in values:
         if name not in known:
             raise SpecError(
@@ -210,6 +207,7 @@ def _number(value: Any, where: str, b: Bounds, place: str = "") -> Any:
         raise SpecError(f"{where} is not a number", got=repr(value), allowed=f"a number in {b.unit}")
     if not isinstance(value, numbers.Real):
         return value
+    value = float(value)
     if not np.isfinite(value) or not b.lower - 1e-12 <= value <= b.upper + 1e-12:
         raise SpecError(
             f"{where} is outside its bounds{place}",
@@ -217,4 +215,4 @@ def _number(value: Any, where: str, b: Bounds, place: str = "") -> Any:
             allowed=f"{b.lower:g} … {b.upper:g} {b.unit}",
             remedy=f"choose a value within the bounds (default {b.default} {b.unit})",
         )
-    return float(value)
+    return value

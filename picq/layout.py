@@ -109,7 +109,7 @@ def _cell_function(kind: type[Device], tech: Technology) -> Callable[..., gf.Com
     draw.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
     draw.__name__ = draw.__qualname__ = kind.name
     draw.__doc__ = kind.__doc__
-    cell = gf.cell(draw, check_instances=kf.conf.CheckInstances.IGNORE)
+    cell: Any = gf.cell(draw, check_instances=kf.conf.CheckInstances.IGNORE)  # pyright: ignore[reportCallIssue]
 
     def strict(**settings: Any) -> gf.Component:
         section = settings.get("cross_section", defaults.get("cross_section"))
@@ -296,7 +296,7 @@ def s_bend_points(extent: float, offset: float, radius: float) -> list[tuple[flo
 
 
 def _swept(points: np.ndarray, start_angle: float, end_angle: float, width: float, offset: float) -> np.ndarray:
-    """Outline of a strip along ``points``: mitred, so that its area is width times length, and cut square at its ends."""
+    """Outline of a strip along ``points``: mitred, so that its area is width times length, and square at its ends."""
     steps = np.diff(points, axis=0)
     angles = np.arctan2(steps[:, 1], steps[:, 0])
     turn = np.pad((np.diff(angles) + np.pi) % (2 * np.pi) - np.pi, 1)
@@ -320,7 +320,9 @@ def record(c: gf.Component, segments: Segments) -> None:
     known = dict(c.info["segments"]) if "segments" in c.info else {}
     for name, planes in segments.items():
         if name in known:
-            raise LayoutError(f"segment '{name}' is recorded twice in one cell", remedy="give each segment its own name")
+            raise LayoutError(
+                f"segment '{name}' is recorded twice in one cell", remedy="give each segment its own name"
+            )
         known[name] = [[float(v) for v in plane] for plane in planes]
     c.info["segments"] = known
 

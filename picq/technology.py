@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import yaml
+from jax.core import Tracer
 
 from picq.errors import NumericsError, SpecError, nearest
 from picq.optics.coupler import ExpandedSplitting, fit_gap
@@ -105,7 +106,7 @@ class Platform:
 
     def device_bounds(self, device: str) -> dict[str, dict[str, Any]]:
         """Changes that this technology makes to a device's defaults and bounds."""
-        return {k: v for k, v in self.devices.get(device, {}).items() if isinstance(v, Mapping)}
+        return {k: dict(v) for k, v in self.devices.get(device, {}).items() if isinstance(v, Mapping)}
 
     def device_settings(self, device: str) -> dict[str, Any]:
         """Static settings that this technology chooses for a device."""
@@ -254,7 +255,7 @@ class Technology:
 
 
 def _inside(value: Any, allowed: tuple[float, float], what: str) -> None:
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     values = np.asarray(value, float)
     if values.size and (values.min() < allowed[0] - 1e-12 or values.max() > allowed[1] + 1e-12):

@@ -56,7 +56,9 @@ def test_technologies_are_data_only():
         assert {p.suffix for p in folder.iterdir() if p.is_file()} <= allowed
 
 
-@pytest.mark.parametrize("name", ["errors", "plan", "signoff/report", "signoff/rules", "signoff/drc", "signoff/extract", "cli"])
+@pytest.mark.parametrize(
+    "name", ["errors", "plan", "signoff/report", "signoff/rules", "signoff/drc", "signoff/extract", "cli"]
+)
 def test_what_the_command_line_needs_first_is_light(name):
     names = imports(ROOT / "picq" / f"{name}.py", top_level_only=True)
     assert not {n.split(".")[0] for n in names} & HEAVY

@@ -26,7 +26,7 @@ class Tap(Device):
     """Coupler of a fixed angle: quick to evaluate, and its ports are those of ``coupler``."""
 
     name: ClassVar[str] = "tap"
-    angle: float = param(0.8, lower=0.0, upper=3.0, unit="1")
+    angle: float = param(default=0.8, lower=0.0, upper=3.0, unit="1")
 
     @property
     def ports(self) -> tuple[str, ...]:
@@ -251,7 +251,7 @@ def test_zero_mismatch_changes_nothing_and_equal_devices_are_evaluated_once(soi2
     @device
     class Counted(Device):
         name: ClassVar[str] = "counted"
-        length: float = param(1.0, lower=0.0, upper=10.0, unit="um")
+        length: float = param(default=1.0, lower=0.0, upper=10.0, unit="um")
 
         @property
         def ports(self):

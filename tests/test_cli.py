@@ -121,7 +121,10 @@ def test_wrong_requests_are_2_and_say_the_remedy(arguments, said, capsys):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"circuit__instances__s__device": "latice_filter"}, ["circuit.instances.s.device", "did you mean 'lattice_filter'"]),
+        (
+            {"circuit__instances__s__device": "latice_filter"},
+            ["circuit.instances.s.device", "did you mean 'lattice_filter'"],
+        ),
         ({"technology": "soi20"}, ["technology", "did you mean 'soi220'"]),
         ({"circuit__instances__s__parameters__gab": 0.2}, ["gab", "did you mean 'gap'"]),
         ({"circuit__instances__s__parameters__gap": 0.1}, ["gap", "0.1 um", "0.2 … 0.3 um"]),
@@ -226,10 +229,15 @@ def test_the_main_job(tmp_path, capsys):
     err = capsys.readouterr().err
     assert "drc: passed" in err
     assert "lvs: passed" in err
-    assert {"chip.gds", "chip.oas", "manifest.json", "drc.lyrdb", "lvs.lyrdb", "report.html"} <= {p.name for p in out.iterdir()}
+    assert {"chip.gds", "chip.oas", "manifest.json", "drc.lyrdb", "lvs.lyrdb", "report.html"} <= {
+        p.name for p in out.iterdir()
+    }
     assert run_command(["drc", str(out / "chip.gds"), "-t", "soi220"]) == 0
     design = str(out / "design.json")
     assert run_command(["lvs", str(out / "chip.gds"), str(tmp_path / "wdm_demux.yaml"), "-d", design]) == 0
     again = tmp_path / "again"
-    assert run_command(["export", str(tmp_path / "wdm_demux.yaml"), "-d", design, "-o", str(again), "--samples", "50"]) == 0
+    assert (
+        run_command(["export", str(tmp_path / "wdm_demux.yaml"), "-d", design, "-o", str(again), "--samples", "50"])
+        == 0
+    )
     assert (again / "chip.gds").read_bytes() == (out / "chip.gds").read_bytes()

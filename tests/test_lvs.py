@@ -184,7 +184,11 @@ def test_length_of_a_polygonal_arc_is_within_its_derived_tolerance():
     import numpy as np
 
     angles = np.linspace(0, np.pi / 2, 158)
-    ring = [(r * np.sin(a), r * (1 - np.cos(a)) + (10 - r) - 0.0) for r, order in ((9.75, 1), (10.25, -1)) for a in angles[::order]]
+    ring = [
+        (r * np.sin(a), r * (1 - np.cos(a)) + (10 - r) - 0.0)
+        for r, order in ((9.75, 1), (10.25, -1))
+        for a in angles[::order]
+    ]
     outline = db.DPolygon([db.DPoint(x, y) for x, y in ring])
     region = db.Region(outline.to_itype(0.001))
     planes = {"arc": ((0.0, 0.0, 180.0, 0.5), (10.0, 10.0, 90.0, 0.5))}

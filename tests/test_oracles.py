@@ -24,10 +24,10 @@ class Scatterer(Device):
     """Any S-matrix: S[(o<i>, o<j>)] = matrix[i, j] exp(i wl (i + j + 1)), zeros left out where ``holes`` says so."""
 
     name: ClassVar[str] = "scatterer"
-    re: Any = param(0.0, lower=-1, upper=1, unit="1")
-    im: Any = param(0.0, lower=-1, upper=1, unit="1")
-    count: int = setting(2)
-    holes: tuple[tuple[int, int], ...] = setting(())
+    re: Any = param(default=0.0, lower=-1, upper=1, unit="1")
+    im: Any = param(default=0.0, lower=-1, upper=1, unit="1")
+    count: int = setting(default=2)
+    holes: tuple[tuple[int, int], ...] = setting(default=())
 
     @property
     def ports(self) -> tuple[str, ...]:

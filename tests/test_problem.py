@@ -1,6 +1,5 @@
 """Problems: names and bounds against the circuit, figures against closed forms, gradients against differences."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np

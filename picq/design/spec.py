@@ -39,7 +39,6 @@ from pydantic import (
 )
 
 from picq.design.figures import FIGURES, Figure
-from picq.design.grid import C_UM_GHZ as C_UM_GHZ
 from picq.design.grid import Channels, Wavelengths
 from picq.design.yaml_source import Section, Source, name_of, number, numbers, one_of, refuse, translate
 from picq.errors import SpecError

@@ -108,7 +108,7 @@ class Tolerance:
         return {**plain, "confidence": 0.95, "percentiles": list(PERCENTILES), "versions": versions()}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays: ``ghz``, ``as_fabricated_figures``, ``as_fabricated_bands``, … """
+        """The arrays: ``ghz``, ``as_fabricated_figures``, ``as_fabricated_bands``, …"""
         found = {"ghz": self.ghz, "percentiles": np.array(PERCENTILES)}
         for name, outcome in (("as_fabricated", self.as_fabricated), ("trimmed", self.trimmed)):
             if outcome is not None:

@@ -245,4 +245,3 @@ def translate(error: ValidationError, source: Source) -> SpecError:
         listed = "".join(f"\n  also {line[0]}" for line in others)
         remedy = f"{remedy or 'correct it'}{listed}"
     return SpecError(what, got=got, allowed=allowed, remedy=remedy)
-

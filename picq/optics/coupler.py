@@ -85,7 +85,9 @@ def s_bend(offset: Any, radius: Any) -> tuple[Any, Any, Any]:
     return angle, 2 * radius * angle, 2 * radius * jnp.sin(angle)
 
 
-def s_bend_phase(model: ExpandedSplitting, wl: jax.Array, gap: Any, width: Any, thickness: Any, offset: Any, radius: Any) -> Any:
+def s_bend_phase(
+    model: ExpandedSplitting, wl: jax.Array, gap: Any, width: Any, thickness: Any, offset: Any, radius: Any
+) -> Any:
     """Coupling phase ∫ kappa(g(s)) ds of two S-bends that part symmetrically from ``gap``, in rad, shape [wl].
 
     g(s) = gap + 2 R (1 - cos(s/R)) on the first arcs and its mirror image on the second, as in coupled-mode theory of

@@ -51,8 +51,8 @@ def transmission(
     order = jnp.arange(1, _MODES + 1)
     q = jnp.pi * order / wall
     beta2 = (2 * jnp.pi * n_core / wl) ** 2 - q**2
-    guided = beta2 > 0
-    phase = jnp.where(guided, jnp.exp(1j * jnp.sqrt(jnp.where(guided, beta2, 1.0)) * length), 0.0)
+    beta = jnp.sqrt(jnp.maximum(beta2, 1e-12))  # modes beyond cut-off take no part; the floor keeps gradients finite
+    phase = (beta2 > 0) * jnp.exp(1j * beta * length)
 
     def overlap(centre: Any) -> jax.Array:
         return _sine_cosine_overlap(q, wall, access, centre + wall / 2)

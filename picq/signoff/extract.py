@@ -78,7 +78,9 @@ def length_tolerance(polygon: db.DPolygon, width: float, grid: float) -> float:
     """
     corners = [(p.x, p.y) for p in polygon.each_point_hull()]
     variance = chords = 0.0
-    for (x0, y0), (x1, y1), (x2, y2) in zip(corners[-1:] + corners[:-1], corners, corners[1:] + corners[:1], strict=True):
+    for (x0, y0), (x1, y1), (x2, y2) in zip(
+        corners[-1:] + corners[:-1], corners, corners[1:] + corners[:1], strict=True
+    ):
         before, after = _slanted(x1 - x0, y1 - y0), _slanted(x2 - x1, y2 - y1)
         variance += (grid / math.sqrt(12) * (before + after) / 2) ** 2
         turn = abs(math.remainder(math.atan2(y2 - y1, x2 - x1) - math.atan2(y1 - y0, x1 - x0), 2 * math.pi))

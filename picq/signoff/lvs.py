@@ -50,7 +50,12 @@ def lvs(
     want = extract(_region(drawn, guide), drawn.dbu, segments)
     findings = [*_connections(segments, got), *_joints(segments, got, lengths)]
     measured, off = _lengths(segments, got, lengths, mask.dbu)
-    findings += [*off, *_bodies(segments, got, want, lengths), *_strangers(got), *_nets(wires, _region(mask, metal), mask.dbu)]
+    findings += [
+        *off,
+        *_bodies(segments, got, want, lengths),
+        *_strangers(got),
+        *_nets(wires, _region(mask, metal), mask.dbu),
+    ]
     worst = max(measured, key=lambda row: abs(row["error_nm"]), default=None)
     figures = {
         "segments": len(segments),
@@ -124,7 +129,9 @@ def _lengths(
     rows, findings = [], []
     for name, length in lengths.items():
         if name not in segments:
-            findings.append(Finding("length", "error", f"{name}: the model has a length that the mask has no segment for"))
+            findings.append(
+                Finding("length", "error", f"{name}: the model has a length that the mask has no segment for")
+            )
             continue
         planes, faces = segments[name], got.faces[name]
         if len(planes) != 2 or faces[0].piece is None or faces[0].piece != faces[1].piece:
@@ -171,9 +178,7 @@ def _strangers(got: Extraction) -> list[Finding]:
     ]
 
 
-def _nets(
-    wires: Mapping[str, tuple[tuple[str, float, float], ...]], metal: db.Region, dbu: float
-) -> list[Finding]:
+def _nets(wires: Mapping[str, tuple[tuple[str, float, float], ...]], metal: db.Region, dbu: float) -> list[Finding]:
     """Each electrical net is one piece of metal, and no piece holds two nets."""
     shapes = db.Shapes()
     for i, polygon in enumerate(metal.merged().each()):
@@ -203,7 +208,9 @@ def _finding(
 ) -> Finding:
     x, y, _, width = plane
     box: Box = (x - width, y - width, x + width, y + width)
-    return Finding(check, "error", message, box=box, measured=measured, limit=limit, unit="um" if limit is not None else "")
+    return Finding(
+        check, "error", message, box=box, measured=measured, limit=limit, unit="um" if limit is not None else ""
+    )
 
 
 def _bounds(polygon: db.DPolygon) -> Box:

@@ -1,4 +1,4 @@
-"""What every check returns: a verdict, findings with geometry, and figures. Standard library only, so that checks start fast."""
+"""What every check returns: a verdict, findings with geometry, figures. Standard library only: checks start fast."""
 
 import json
 from dataclasses import dataclass, field
@@ -89,10 +89,14 @@ class Report:
     def text(self, most: int = 20) -> str:
         """The report for a person; at most ``most`` findings are spelled out."""
         verdict = "passed" if self.passed else "FAILED"
-        lines = [f"{self.name}: {verdict} ({len(self.ran)} checks, {len(self.errors)} errors, {len(self.findings) - len(self.errors)} other)"]
+        errors = len(self.errors)
+        counts = f"{len(self.ran)} checks, {errors} errors, {len(self.findings) - errors} other"
+        lines = [f"{self.name}: {verdict} ({counts})"]
         for finding in self.findings[:most]:
-            place = "" if finding.box is None else " at ({:.3f}, {:.3f})".format(
-                (finding.box[0] + finding.box[2]) / 2, (finding.box[1] + finding.box[3]) / 2
+            place = (
+                ""
+                if finding.box is None
+                else f" at ({(finding.box[0] + finding.box[2]) / 2:.3f}, {(finding.box[1] + finding.box[3]) / 2:.3f})"
             )
             lines.append(f"  {finding.severity}: {finding.check}{place}: {finding.message}")
         if len(self.findings) > most:
