@@ -16,6 +16,8 @@ import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 
+from row import row  # noqa: E402
+
 from picq.circuit import Circuit  # noqa: E402
 from picq.device import Device, device, param  # noqa: E402
 from picq.network import elements  # noqa: E402
@@ -144,16 +146,8 @@ def measured(which: str, modes: int) -> dict[str, float]:
     return dict(zip(("compile", "run", "gb", "loss"), map(float, out.stdout.split()), strict=True))
 
 
-def entry(name: str, ours: float, peer: str, theirs: float, target: float, *, most: bool = False) -> dict[str, Any]:
-    """One row: ratio peer / picq that has to reach ``target``, or with ``most`` picq / peer that must not pass it."""
-    ratio = ours / theirs if most else theirs / ours
-    met = ratio <= target if most else ratio >= target
-    bound = f"{'<=' if most else '>='} {target:g}"
-    return {"name": name, "picq_s": ours, "peer": peer, "peer_s": theirs, "ratio": ratio, "target": bound, "met": met}
-
-
 def run() -> list[dict[str, Any]]:
-    """Measure; each row has name, picq_s, peer, peer_s, ratio, target, met."""
+    """Measure; see ``row``."""
     small, large = ([measured("picq", modes) for _ in range(3)] for modes in (16, 32))
     sax = measured("sax", 16)
     np.testing.assert_allclose(small[0]["loss"], sax["loss"], rtol=1e-10)
@@ -162,11 +156,11 @@ def run() -> list[dict[str, Any]]:
     )
     memory = max(m["gb"] for m in large)
     return [
-        entry("16-mode mesh, gradient, compile", compile_16, "sax klu", sax["compile"], 20),
-        entry("16-mode mesh, gradient, run", run_16, "sax klu", sax["run"], 3),
-        entry("32-mode mesh, gradient, compile", compile_32, "picq, 16 modes", compile_16, 1.5, most=True),
-        entry("32-mode mesh, gradient, run", run_32, "picq, 16 modes", run_16, 10, most=True),
-        entry("32-mode mesh, peak memory in GB", memory, "bound", 0.6, 1.0, most=True),
+        row("16-mode mesh, gradient, compile", compile_16, "sax klu", sax["compile"], 20),
+        row("16-mode mesh, gradient, run", run_16, "sax klu", sax["run"], 3),
+        row("32-mode mesh, gradient, compile", compile_32, "picq, 16 modes", compile_16, 1.5, most=True),
+        row("32-mode mesh, gradient, run", run_32, "picq, 16 modes", run_16, 10, most=True),
+        row("32-mode mesh, peak memory in GB", memory, "bound", 0.6, 1.0, most=True),
     ]
 
 

@@ -6,6 +6,8 @@ import time
 from statistics import median
 from typing import Any
 
+from row import row
+
 
 def seconds(code: str) -> float:
     """Wall time of a fresh interpreter that runs ``code``."""
@@ -15,15 +17,12 @@ def seconds(code: str) -> float:
 
 
 def run() -> list[dict[str, Any]]:
-    """Measure; the row has name, picq_s, peer, peer_s, ratio, target, met."""
+    """Measure; see ``row``."""
     help_, peer = [], []
     for _ in range(5):  # interleaved: the machine's load changes
         help_.append(seconds("from picq.cli import run_command; run_command(['--help'])"))
         peer.append(seconds("import gdsfactory"))
-    ours, theirs = median(help_), median(peer)
-    ratio = theirs / ours
-    row = {"name": "picq --help", "picq_s": ours, "peer": "import gdsfactory", "peer_s": theirs}
-    return [{**row, "ratio": ratio, "target": 5.0, "met": ratio >= 5.0}]
+    return [row("picq --help", median(help_), "import gdsfactory", median(peer), 5.0)]
 
 
 if __name__ == "__main__":
