@@ -7,7 +7,7 @@ import jax
 
 from picq import layout
 from picq.device import Device, device, param, setting
-from picq.optics.waveguide import euler_curvature_integral, euler_length_factor, propagate
+from picq.optics.waveguide import BEND_P, euler_curvature_integral, euler_length_factor, propagate_bent
 from picq.sdict import SDict, reciprocal
 from picq.technology import Technology
 
@@ -30,25 +30,20 @@ class BendEuler(Device):
     """
 
     name: ClassVar[str] = "bend_euler"
+    ports: ClassVar[tuple[str, ...]] = ("o1", "o2")
     radius: float | None = param(default=None, lower=1.0, upper=1000.0, unit="um", step=0.001, doc="effective radius")
     angle: float = setting(default=90.0, doc="total angle, degrees, counter-clockwise")
-    p: float = setting(default=0.5, doc="fraction of the angle turned on the clothoids")
+    p: float = setting(default=BEND_P, doc="fraction of the angle turned on the clothoids")
     width: float | None = param(
         default=None, lower=0.44, upper=10.0, unit="um", step=0.002, doc="the cross-section's by default"
     )
     cross_section: str = setting(default="strip", doc="cross-section name")
 
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("o1", "o2")
-
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         site = tech.at_site(0)
-        xs = site.cross_section(self.cross_section)
-        radius, length = self._radius(tech), self.paths(tech)["guide"]
-        curvature = euler_curvature_integral(self.p, abs(self.angle)) / radius
-        n = site.n_eff(self.cross_section, wl, self.width) + xs.bend_index_um2 * curvature / length
-        return reciprocal({("o1", "o2"): propagate(wl, n, length, xs.loss_db_cm)})
+        curvature = euler_curvature_integral(self.p, abs(self.angle)) / self._radius(tech)
+        length = self.paths(tech)["guide"]
+        return reciprocal({("o1", "o2"): propagate_bent(wl, site, self.cross_section, length, curvature, self.width)})
 
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()

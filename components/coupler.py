@@ -31,6 +31,7 @@ class Coupler(Device):
     """
 
     name: ClassVar[str] = "coupler"
+    ports: ClassVar[tuple[str, ...]] = ("o1", "o2", "o3", "o4")
     length: float = param(default=14.0, lower=0.0, upper=200.0, unit="um", step=0.001, doc="straight coupling length")
     gap: float = param(default=0.2, lower=0.1, upper=1.0, unit="um", step=0.002, doc="gap between the guides")
     dx: float = param(
@@ -38,10 +39,6 @@ class Coupler(Device):
     )
     dy: float = param(default=4.0, lower=3.0, upper=6.0, unit="um", step=0.002, doc="pitch of the ports")
     cross_section: str = setting(default="strip", doc="cross-section name")
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("o1", "o2", "o3", "o4")
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         through, cross = self.amplitudes(wl, tech.at_site(0))

@@ -30,6 +30,7 @@ class GratingCoupler(Device):
     """
 
     name: ClassVar[str] = "grating_coupler"
+    ports: ClassVar[tuple[str, ...]] = ("o1", "o2")
     lossless_is_unitary: ClassVar[bool] = False
     period: float = param(default=0.614, lower=0.56, upper=0.7, unit="um", step=0.002, doc="period of the teeth")
     fill: float = param(default=0.5, lower=0.45, upper=0.55, unit="1", doc="unetched part of a period")
@@ -39,10 +40,6 @@ class GratingCoupler(Device):
         default=300.0, lower=100.0, upper=500.0, unit="um", step=0.001, doc="length of the taper"
     )
     cross_section: str = setting(default="strip", doc="cross-section name")
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("o1", "o2")
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         site = tech.at_site(0)

@@ -33,6 +33,7 @@ class LatticeFilter(Device):
     """
 
     name: ClassVar[str] = "lattice_filter"
+    ports: ClassVar[tuple[str, ...]] = ("o1", "o2", "o3", "o4")
     coupler_lengths: tuple[float, ...] = param(
         default=(14.0, 14.0), lower=0.0, upper=60.0, unit="um", step=0.001, doc="straight length of each coupler"
     )
@@ -66,10 +67,6 @@ class LatticeFilter(Device):
                 allowed="N + 1 couplers, N delays, N powers",
                 remedy=f"give {stages + 1} coupler_lengths and {stages} powers_mw for {stages} delays",
             )
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("o1", "o2", "o3", "o4")
 
     @property
     def sites(self) -> tuple[str, ...]:

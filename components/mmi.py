@@ -27,10 +27,6 @@ class _Mmi(Device):
     length_taper: float
     cross_section: str
 
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return tuple(sorted(self._sides[0] + self._sides[1]))
-
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         site = tech.at_site(0)
         taper = Taper(self.length_taper, None, self.width_taper, self.cross_section)
@@ -41,7 +37,7 @@ class _Mmi(Device):
             self.length_mmi,
             self.width_mmi + 1e-3 * site.process.width_nm,
             index,
-            site.coupler(self.cross_section).n_clad,
+            site.n_clad,
             self._centres(self._sides[0]),
             self._centres(self._sides[1]),
             self.width_taper + 1e-3 * site.process.width_nm,
@@ -90,6 +86,7 @@ class Mmi1x2(_Mmi):
     """
 
     name: ClassVar[str] = "mmi1x2"
+    ports: ClassVar[tuple[str, ...]] = ("o1", "o2", "o3")
     _sides: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]] = (("o1",), ("o3", "o2"))
     width_mmi: float = param(default=6.0, lower=4.8, upper=12.0, unit="um", step=0.002, doc="width of the section")
     length_mmi: float = param(default=32.7, lower=5.0, upper=200.0, unit="um", step=0.001, doc="length of the section")
@@ -120,6 +117,7 @@ class Mmi2x2(_Mmi):
     """
 
     name: ClassVar[str] = "mmi2x2"
+    ports: ClassVar[tuple[str, ...]] = ("o1", "o2", "o3", "o4")
     _sides: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]] = (("o1", "o2"), ("o4", "o3"))
     width_mmi: float = param(default=6.0, lower=4.8, upper=12.0, unit="um", step=0.002, doc="width of the section")
     length_mmi: float = param(default=44.0, lower=5.0, upper=200.0, unit="um", step=0.001, doc="length of the section")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from picq import layout
 from picq.device import Device, bounds, device, param, setting
+from picq.errors import LayoutError
 from picq.optics.arm import Arm
 from picq.optics.phase_shifter import power_to_restore
 from picq.sdict import SDict, reciprocal
@@ -33,6 +34,7 @@ class Mzi(Device):
     """
 
     name: ClassVar[str] = "mzi"
+    ports: ClassVar[tuple[str, ...]] = ("o1", "o2")
     lossless_is_unitary: ClassVar[bool] = False  # its splitters radiate
     delta_length: float = param(
         default=10.0, lower=0.0, upper=2000.0, unit="um", step=0.002, doc="upper minus lower arm"
@@ -45,10 +47,6 @@ class Mzi(Device):
     )
     power_mw: float = param(default=0.0, lower=0.0, upper=75.0, unit="mw", doc="heater power")
     cross_section: str = setting(default="strip", doc="cross-section name")
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("o1", "o2")
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -70,6 +68,13 @@ class Mzi(Device):
         return self.replace(power_mw=power_to_restore(wl0, ratios[0], ratios[1], limit, tech))
 
     def cell(self, tech: Technology) -> gf.Component:
+        if tech.cross_section(self.cross_section).sections:
+            raise LayoutError(
+                f"mzi is not drawn on cross-section '{self.cross_section}' of {tech.name}",
+                got="a guide with a slab: the slabs of the parting arms would leave a slit below the minimum space",
+                allowed=", ".join(n for n, x in tech.cross_sections.items() if not x.sections and not x.electrical),
+                remedy="choose a cross-section without slab",
+            )
         c = gf.Component()
         mmi = layout.build(self._mmi(), tech)
         left, right = c << mmi, c << mmi

@@ -24,12 +24,9 @@ class Pad(Device):
     """
 
     name: ClassVar[str] = "pad"
+    ports: ClassVar[tuple[str, ...]] = ()
     width: float = param(default=150.0, lower=50.0, upper=300.0, unit="um", step=0.002, doc="width")
     height: float = param(default=200.0, lower=50.0, upper=300.0, unit="um", step=0.002, doc="height")
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ()
 
     @property
     def sites(self) -> tuple[str, ...]:

@@ -29,13 +29,10 @@ class StraightHeater(Device):
     """
 
     name: ClassVar[str] = "straight_heater"
+    ports: ClassVar[tuple[str, ...]] = ("o1", "o2")
     length: float = param(default=120.0, lower=60.0, upper=2000.0, unit="um", step=0.001, doc="length of the waveguide")
     power_mw: float = param(default=0.0, lower=0.0, upper=75.0, unit="mw", doc="electrical power")
     cross_section: str = setting(default="strip", doc="cross-section name")
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("o1", "o2")
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         site = tech.at_site(0)

@@ -32,16 +32,13 @@ class Taper(Device):
     """
 
     name: ClassVar[str] = "taper"
+    ports: ClassVar[tuple[str, ...]] = ("o1", "o2")
     length: float = param(default=20.0, lower=10.0, upper=1000.0, unit="um", step=0.001, doc="length")
     width1: float | None = param(
         default=None, lower=0.44, upper=10.0, unit="um", step=0.002, doc="at o1; the cross-section's by default"
     )
     width2: float = param(default=1.0, lower=0.44, upper=10.0, unit="um", step=0.002, doc="width at o2")
     cross_section: str = setting(default="strip", doc="cross-section name")
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("o1", "o2")
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         site = tech.at_site(0)

@@ -30,14 +30,11 @@ class Terminator(Device):
     """
 
     name: ClassVar[str] = "terminator"
+    ports: ClassVar[tuple[str, ...]] = ("o1",)
     lossless_is_unitary: ClassVar[bool] = False
     length: float = param(default=30.0, lower=20.0, upper=200.0, unit="um", step=0.001, doc="length of the horn")
     width: float = param(default=5.0, lower=3.0, upper=10.0, unit="um", step=0.002, doc="width of the horn's end")
     cross_section: str = setting(default="strip", doc="cross-section name")
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("o1",)
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         return {("o1", "o1"): jnp.sqrt(tech.data["terminator"]["reflection"]) + 0j * jnp.asarray(wl)}

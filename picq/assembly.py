@@ -1,6 +1,6 @@
 """From a circuit to its mask: placement, routing by gdsfactory, and the routed lengths back into the circuit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import gdsfactory as gf
@@ -9,7 +9,7 @@ import numpy as np
 from picq import catalogue, layout
 from picq.circuit import Circuit
 from picq.errors import LayoutError, nearest
-from picq.plan import Bundle, Link, Plan
+from picq.plan import Bundle, Link, Placement, Plan
 from picq.technology import Technology
 
 
@@ -22,12 +22,14 @@ class Assembly:
         routes: (length of straights in um, number of bends, cross-section) of each connection; None: the ports abut.
         inner: the same for instances that are circuits.
         nets: electrical nets by name, each a tuple of contacts (``"instance,port"``, x, y in um).
+        unwired: electrical ports that no wire reaches.
     """
 
     component: gf.Component
     routes: dict[Link, tuple[float, int, str] | None] = field(default_factory=dict)
     inner: "dict[str, Assembly]" = field(default_factory=dict)
     nets: dict[str, tuple[tuple[str, float, float], ...]] = field(default_factory=dict)
+    unwired: tuple[str, ...] = ()
 
 
 def assemble(circuit: Circuit, tech: Technology) -> Assembly:
@@ -36,7 +38,7 @@ def assemble(circuit: Circuit, tech: Technology) -> Assembly:
     Raises:
         LayoutError: an instance can be placed neither by the plan nor by a neighbour, or a route finds no way.
     """
-    layout.pdk(tech).activate()
+    layout.activate(tech)
     plan = circuit.plan
     c = gf.Component()
     made = Assembly(c)
@@ -48,11 +50,19 @@ def assemble(circuit: Circuit, tech: Technology) -> Assembly:
         references[name].name = name
     _place(circuit, plan, references)
     for bundle in _bundles(circuit, plan, references, made):
+        tech.cross_section(bundle.cross_section)
         _route(c, bundle, references, tech, made)
     for wires in plan.wires:
         _wire(c, wires, references)
-        for link in wires.links:
-            made.nets[f"{link[0]} to {link[1]}"] = tuple((end, *_inside(_port(references, end))) for end in link)
+    for net in _joined(link for wires in plan.wires for link in wires.links):
+        made.nets[" to ".join(net)] = tuple((end, *_inside(_port(references, end))) for end in net)
+    wired = {end for net in made.nets.values() for end, _, _ in net}
+    made.unwired = tuple(
+        f"{name},{port.name}"
+        for name, reference in references.items()
+        for port in reference.ports
+        if port.port_type == "electrical" and f"{name},{port.name}" not in wired
+    )
     for name, reference in references.items():
         layout.record(c, layout.instance_segments(c, reference, name))
     for name, end in circuit.exposed:
@@ -86,7 +96,8 @@ def route_name(end: str) -> str:
 
 def _place(circuit: Circuit, plan: Plan, references: dict[str, gf.ComponentReference]) -> None:
     placed = set()
-    for name, where in plan.placements:
+    # a circuit without any placement starts at the origin with its first instance
+    for name, where in plan.placements or ((next(iter(references)), Placement(0.0, 0.0)),):
         if name not in references:
             raise LayoutError(f"the plan places '{name}', which is no instance", allowed=", ".join(references))
         reference = references[name]
@@ -114,7 +125,10 @@ def _attach(name: str, circuit: Circuit, references: dict[str, gf.ComponentRefer
     for a, b in circuit.connections:
         for own, other in ((a, b), (b, a)):
             if own.split(",")[0] == name and other.split(",")[0] in placed:
-                references[name].connect(own.split(",")[1], _port(references, other))
+                here, there = _port(references, own), _port(references, other)
+                if abs(here.width - there.width) > 5e-4:
+                    _check_joint((own, other), here, there)
+                references[name].connect(own.split(",")[1], there)
                 return True
     return False
 
@@ -133,9 +147,38 @@ def _bundles(
             continue
         a, b = (_port(references, end) for end in link)
         if abs(a.center[0] - b.center[0]) < 5e-4 and abs(a.center[1] - b.center[1]) < 5e-4:
+            _check_joint(link, a, b)
             made.routes[link] = None
         else:
             yield Bundle((link,))
+
+
+def _check_joint(link: Link, a: gf.Port, b: gf.Port) -> None:
+    """Raise LayoutError unless two ports that touch have one width and face each other."""
+    if abs(a.width - b.width) > 5e-4:
+        raise LayoutError(
+            f"{link[0]} and {link[1]} touch with different widths",
+            got=f"{a.width:g} um and {b.width:g} um",
+            allowed="equal widths: light is scattered at a step that the model does not know",
+            remedy="put a taper between them",
+        )
+    if abs((a.orientation - b.orientation) % 360.0 - 180.0) > 1e-3:
+        raise LayoutError(
+            f"{link[0]} and {link[1]} touch without facing each other",
+            got=f"{a.orientation:g} and {b.orientation:g} degrees",
+            allowed="opposite directions",
+            remedy="rotate one of them, or move them apart so that a route joins them",
+        )
+
+
+def _joined(links: Iterable[Link]) -> list[tuple[str, ...]]:
+    """Links that share an end, as one net each, in order of appearance."""
+    nets: list[list[str]] = []
+    for link in links:
+        touching = [net for net in nets if set(net) & set(link)]
+        merged = list(dict.fromkeys([end for net in touching for end in net] + list(link)))
+        nets = [net for net in nets if net not in touching] + [merged]
+    return [tuple(net) for net in nets]
 
 
 def _route(
@@ -198,7 +241,13 @@ def _finish(c: gf.Component, plan: Plan, references: dict[str, gf.ComponentRefer
 
 
 def _port(references: dict[str, gf.ComponentReference], end: str) -> gf.Port:
-    name, port = end.split(",")
+    name, _, port = end.partition(",")
+    if name not in references:
+        raise LayoutError(
+            f"the plan names '{end}', but there is no instance '{name}'",
+            allowed=", ".join(references),
+            remedy=nearest(name, references),
+        )
     known = [p.name for p in references[name].ports]
     if port not in known:
         raise LayoutError(

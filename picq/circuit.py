@@ -60,7 +60,7 @@ class Circuit(Device):
         _check(ports, self.connections, self.exposed)
 
     @property
-    def ports(self) -> tuple[str, ...]:
+    def ports(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return tuple(name for name, _ in self.exposed)
 
     @property

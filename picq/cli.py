@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from click.exceptions import ClickException
 from rich.console import Console
 from rich.table import Table
 
@@ -40,8 +39,14 @@ console = Console(stderr=True, highlight=False)
 
 # what a full disk or a wrong path raises; anything else is a defect and shows its traceback
 _PLACES = (
-    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.EISDIR, errno.ENOTDIR
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT,
+    errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG,
 )  # fmt: skip
+
+# the base of all that click raises for a wrong command line; newer typers carry a copy of click that has no public name
+_UsageError: Any = typer.BadParameter.__mro__[2]
+
+_INTERRUPTED = "interrupted; where `run` or `optimise` wrote a checkpoint, --resume goes on from it"
 
 SpecFile = Annotated[Path, typer.Argument(help="specification, a YAML file", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on stdout")]
@@ -57,7 +62,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="go on from the last chec
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
-    os.environ["PICQ_DEBUG"] = "1" if debug else ""
+    """Options of all commands; ``--debug`` itself is read by ``run_command``, which catches the errors."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -75,12 +80,12 @@ def run_command(arguments: list[str] | None = None) -> int:
         return code if isinstance(code, int) else 0
     except PicqError as error:
         return _complain(error, error.exit_code, debug)
-    except ClickException as error:
+    except _UsageError as error:
         return _complain(error.format_message(), 2, debug)
     except (KeyboardInterrupt, EOFError):
-        return _complain("interrupted; the last checkpoint is kept, --resume goes on from it", 130, debug)
+        return _complain(_INTERRUPTED, 130, debug)
     except typer.Abort:
-        return _complain("interrupted; the last checkpoint is kept, --resume goes on from it", 130, debug)
+        return _complain(_INTERRUPTED, 130, debug)
     except OSError as error:
         if error.errno not in _PLACES:
             raise
@@ -154,7 +159,9 @@ def run(
 ) -> int:
     """The main job: optimise, place and route, sample the tolerances, check, export."""
     from picq.job import Job
+    from picq.signoff.export import refuse_strangers
 
+    refuse_strangers(out)
     job = Job.read(spec)
     _say(f"{job.spec.name} on {job.tech.name}: {len(job.problem.slots)} free parameters, seed {job.spec.seed}")
     with _progress() as report:
@@ -280,7 +287,9 @@ def export(
     """Draw, check and export a saved design."""
     from picq.design.result import Design
     from picq.job import Job
+    from picq.signoff.export import refuse_strangers
 
+    refuse_strangers(out)
     chip = Job.read(spec).finish(Design.load(design))
     with _progress() as report:
         found = chip.tolerance(samples=samples, report=report)

@@ -73,11 +73,13 @@ class Device:
 
     Class attributes:
         name: the name under which catalogues, specs and gdsfactory know the device.
+        ports: names of the optical ports, in order.
         lossless_is_unitary: whether the model conserves energy when all losses of the technology are zero.
     """
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     name: ClassVar[str]
+    ports: ClassVar[tuple[str, ...]]
     lossless_is_unitary: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -96,11 +98,6 @@ class Device:
             else:
                 checked = _number(value, where, bounds)
             object.__setattr__(self, field.name, checked)
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        """Names of the optical ports, in order."""
-        raise NotImplementedError
 
     @property
     def sites(self) -> tuple[str, ...]:

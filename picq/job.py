@@ -119,6 +119,7 @@ class Chip:
             layout.segments(self.made.component),
             {name: float(length) for name, length in self.circuit.paths(tech).items()},
             self.made.nets,
+            self.made.unwired,
         )
 
     def checked(self, tolerance: Tolerance, work: Path) -> TapeOut:

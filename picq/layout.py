@@ -6,11 +6,11 @@ they draw; LVS cuts the written mask at these planes and measures what lies betw
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import gdsfactory as gf
+import jax
 import jax.numpy as jnp
 import kfactory as kf
 import numpy as np
@@ -20,8 +20,9 @@ from gdsfactory.technology import LayerView, LayerViews
 from picq import catalogue
 from picq.device import Device, check_bounds, check_names
 from picq.errors import LayoutError, SpecError
-from picq.optics.arm import BEND_P, Arm
-from picq.technology import CrossSection, Technology
+from picq.optics.arm import Arm
+from picq.optics.waveguide import BEND_P
+from picq.technology import CrossSection, Process, Technology
 
 Plane = tuple[float, float, float, float]
 Segments = dict[str, tuple[Plane, ...]]
@@ -33,22 +34,40 @@ def build(device: Device, tech: Technology) -> gf.Component:
     Raises:
         SpecError: a value lies outside the technology's bounds.
     """
-    active = pdk(tech)
-    active.activate()
+    active = activate(tech)
     if catalogue.devices().get(device.name) is type(device):
         return active.cells[device.name](**device.settings())
     check_bounds(device, tech)
     return device.cell(tech)
 
 
+_PDKS: dict[Any, gf.Pdk] = {}
+
+
+def activate(tech: Technology) -> gf.Pdk:
+    """Make the technology's Pdk the active one and return it."""
+    wanted = pdk(tech)
+    try:
+        active = gf.get_active_pdk()
+    except ValueError:  # none is
+        active = None
+    if active is not wanted:
+        wanted.activate(force=True)  # gdsfactory takes two Pdks of one name for the same
+    return wanted
+
+
 def pdk(tech: Technology) -> gf.Pdk:
-    """The technology as a gdsfactory Pdk: cells, models, cross-sections, layers. One per technology."""
-    return _pdk(tech.name)
+    """The technology as a gdsfactory Pdk: cells, models, cross-sections, layers. One for each set of numbers."""
+    nominal = tech.at(Process()).with_mismatch(None)
+    leaves, structure = jax.tree.flatten(nominal)
+    key = (structure, *(np.asarray(leaf, float).tobytes() for leaf in leaves))
+    if key not in _PDKS:
+        _PDKS[key] = _made_pdk(nominal)
+    return _PDKS[key]
 
 
-@cache
-def _pdk(name: str) -> gf.Pdk:
-    tech = catalogue.technology(name)
+def _made_pdk(tech: Technology) -> gf.Pdk:
+    name = tech.name
     sections: dict[str, Any] = {}
     default_names: dict[str, str] = {}
     for xs in tech.cross_sections.values():
@@ -109,7 +128,7 @@ def _cell_function(kind: type[Device], tech: Technology) -> Callable[..., gf.Com
     draw.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
     draw.__name__ = draw.__qualname__ = kind.name
     draw.__doc__ = kind.__doc__
-    cell: Any = gf.cell(draw, check_instances=kf.conf.CheckInstances.IGNORE)  # pyright: ignore[reportCallIssue]
+    cell: Any = gf.cell(draw, check_instances=kf.conf.CheckInstances.IGNORE, layout_cache=False)  # pyright: ignore[reportCallIssue]
 
     def strict(**settings: Any) -> gf.Component:
         section = settings.get("cross_section", defaults.get("cross_section"))

@@ -123,6 +123,7 @@ class Technology:
         couplers: supermode splitting by cross-section name.
         thickness: nominal device-layer thickness, um.
         temperature_k: reference temperature.
+        n_clad: cladding index.
         data: compact-model numbers by group and name (``heater``, ``grating`` …), units in the names.
         process: this chip's offset from nominal.
         mismatch: offsets per place, leaves of shape [sites] (see ``at_site``), or None.
@@ -133,6 +134,7 @@ class Technology:
     couplers: dict[str, ExpandedSplitting]
     thickness: Any
     temperature_k: Any
+    n_clad: Any
     data: dict[str, dict[str, Any]]
     process: Process
     mismatch: Process | None
@@ -226,7 +228,12 @@ class Technology:
         return xs.index.n_eff(wl, jnp.inf, *self._film())
 
     def kappa(self, cross_section: str, wl: Any, gap: Any) -> jax.Array:
-        """Coupling in rad/um of two waveguides at a drawn ``gap`` (um), on this chip."""
+        """Coupling in rad/um of two waveguides at a drawn ``gap`` (um), on this chip.
+
+        Raises:
+            NumericsError: a concrete gap lies outside the range of the coupling model.
+        """
+        _inside(gap, self.coupler(cross_section).gap_range, f"gap of {self.name}.{cross_section}")
         return self.coupler(cross_section).kappa(wl, *self.coupler_geometry(cross_section, gap))
 
     def coupler(self, cross_section: str) -> ExpandedSplitting:
@@ -290,13 +297,13 @@ def load(folder: Path) -> Technology:
         variation=_read(folder, "variation"),
         devices=_read(folder, "devices"),
     )
-    materials = _read(folder, "materials")
+    n_clad = _read(folder, "materials")[stack["cladding"]["material"]]["n"]
     reference = {"thickness0": stack["device"]["thickness_um"], "temperature0_k": stack["temperature_k"]}
     sections, couplers = {}, {}
     for name, d in _read(folder, "cross_sections").items():
         sections[name] = _cross_section(name, d, reference)
         if "coupling" in d:
-            couplers[name] = _splitting(d["coupling"], sections[name], materials[stack["cladding"]["material"]]["n"])
+            couplers[name] = _splitting(d["coupling"], sections[name], n_clad)
     data = {
         group: {name: entry["value"] for name, entry in entries.items()}
         for group, entries in _read(folder, "compact").items()
@@ -306,6 +313,7 @@ def load(folder: Path) -> Technology:
         couplers=couplers,
         thickness=reference["thickness0"],
         temperature_k=reference["temperature0_k"],
+        n_clad=n_clad,
         data=data,
         process=Process(),
         mismatch=None,

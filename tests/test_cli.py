@@ -218,6 +218,43 @@ def test_a_design_or_checkpoint_of_another_specification_is_refused(designed, sp
     assert designed[1].read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("def circuit(tech:", ["line 1", "SyntaxError"]),
+        ("def circuit(tech):\n    return 1 / 0\n", ["line 2", "ZeroDivisionError"]),
+        ("def circuit(tech):\n    return 3\n", ["returns no Circuit"]),
+        ("chip = 3\n", ["does not define circuit(tech)"]),
+    ],
+)
+def test_errors_of_a_layout_script_name_its_line(tmp_path, script, said, capsys):
+    (tmp_path / "chip.py").write_text(script, encoding="utf-8")
+    data = {**MZI, "layout": "chip.py"}
+    del data["circuit"]
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    assert run_command(["simulate", str(tmp_path / "spec.yaml")]) == 2
+    _, err = capsys.readouterr()
+    assert "Traceback" not in err
+    for words in ["layout", "chip.py", *said]:
+        assert words in err
+
+
+@pytest.mark.slow
+def test_an_inline_circuit_goes_to_a_bundle(tmp_path, capsys):
+    """A netlist written in the specification, placed there, signed off without a layout script."""
+    data = json.loads(json.dumps(MZI))
+    data["circuit"]["instances"]["s"]["place"] = {"x": 1000, "y": 1000}
+    data["circuit"]["floorplan"] = [0, 0, 5500, 4900]
+    data["tolerance"]["samples"] = 10
+    path = tmp_path / "inline.yaml"
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    assert run_command(["run", str(path), "-o", str(tmp_path / "out"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["verdict"] == "passed"
+    assert "lvs: passed" in err
+    assert "Cell0_one_stage" in (tmp_path / "out" / "manifest.json").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_the_main_job(tmp_path, capsys):
     """The demo, with fewer samples: every report passes and the bundle is complete."""

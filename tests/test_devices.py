@@ -9,14 +9,14 @@ from klayout import db
 from picq import layout, pdk
 from picq.components import DEVICES
 from picq.device import bounds
-from picq.errors import SpecError
+from picq.errors import LayoutError, SpecError
 from picq.sdict import dense, excess, reciprocity_error, unitarity_error
 from picq.signoff.drc import check_layout
 from picq.signoff.extract import extract, length_tolerance
 
 WL = jnp.linspace(1.53, 1.57, 5)
 CASES = [(tech, name) for tech in pdk.names() for name in DEVICES]
-OPTICAL = [(tech, name) for tech, name in CASES if DEVICES[name].ports.fget(DEVICES[name]()) != ()]  # pyright: ignore
+OPTICAL = [(tech, name) for tech, name in CASES if DEVICES[name].ports]
 DRIVEN = [
     (tech, name, parameter, end)
     for tech, name in CASES
@@ -167,6 +167,36 @@ def check_mask(dev, tech):
         assert got.area(segment, planes) / width == pytest.approx(float(length), abs=tolerance), segment
     report = check_layout(mask, tech.platform.rules.for_device())
     assert report.passed, report.text()
+
+
+def other_cross_sections():
+    """Devices on every optical cross-section but the default one; couplers only where the technology has data."""
+    for name, kind in DEVICES.items():
+        for tech in map(pdk.load, pdk.names()):
+            for xs in tech.cross_sections.values():
+                default = kind().settings().get("cross_section", xs.name)
+                refused = name in ("coupler", "lattice_filter") and xs.name not in tech.couplers
+                refused |= name == "mzi" and bool(xs.sections)
+                if not xs.electrical and xs.name != default and not refused:
+                    yield pytest.param(tech.name, name, xs.name, id=f"{tech.name}-{name}-{xs.name}")
+
+
+@pytest.mark.parametrize(("tech", "name", "cross_section"), other_cross_sections())
+def test_on_other_cross_sections(tech, name, cross_section):
+    tech = pdk.load(tech)
+    values = {"radius": tech.cross_section(cross_section).radius} if "radius" in bounds(DEVICES[name]) else {}
+    dev = DEVICES[name].on(tech, cross_section=cross_section, **values)
+    s = dev.model(WL, tech)
+    assert reciprocity_error(s) < 1e-14
+    assert excess(s) < 1e-12
+    check_mask(dev, tech)
+
+
+def test_a_device_that_a_cross_section_does_not_carry_is_refused(soi220):
+    with pytest.raises(LayoutError, match="without slab"):
+        layout.build(DEVICES["mzi"].on(soi220, cross_section="rib"), soi220)
+    with pytest.raises(SpecError, match="no coupling data"):
+        DEVICES["coupler"].on(soi220, cross_section="rib").model(WL, soi220)
 
 
 @pytest.mark.parametrize("name", DEVICES)

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import yaml
 from klayout import lay
 from small_chip import LENGTHS, drc_report, tapeout
 
@@ -124,6 +125,33 @@ def test_it_says_that_a_filter_lives_by_its_heaters(another):
     text = Page(another(replace(chip, tolerance=sampled))).text
     assert "only the yield as fabricated is known" in text
     assert "Yield after trimming" not in text
+
+
+def test_it_says_which_numbers_are_assumed(page):
+    tech = tapeout().problem.tech
+    compact = yaml.safe_load((tech.platform.folder / "compact.yaml").read_text())
+    assumed = [(f"{group}.{name}", entry["source"]) for group, entries in compact.items()
+               for name, entry in entries.items() if entry["source"].startswith("assumed")]  # fmt: skip
+    assert len(assumed) > 3
+    for name, source in assumed:
+        assert name in page.text
+        assert source in page.text
+    assert "grating_coupler.n_full" not in page.text
+    assert "strip 2 dB/cm" in page.text
+    assert "Thermal crosstalk between heaters is not modelled" in page.text
+
+
+def test_every_sigma_has_its_own_source(another):
+    chip = tapeout()
+    told = {"global": {"width_nm": "wafers <A>"}, "local": {"width_nm": "assumed: B"}}
+    sigma = {"global": {"width_nm": 5.0, "temperature_k": 1.5}, "local": {"width_nm": 0.25}}
+    text = another(replace(chip, tolerance=replace(chip.tolerance, sources=told, sigma=sigma)))
+    assert "global: wafers &lt;A&gt;; local: assumed: B" in text
+    assert "5 nm" in text
+    assert "0.25 nm" in text
+    text = Page(text).text
+    assert "set once, at the reference temperature" in text
+    assert "drifts by its own sigma, 1.5 K" in text
 
 
 def test_what_others_wrote_is_escaped(another):

@@ -1,16 +1,19 @@
 """LVS: planted defects on a written mask are found, and nothing else is."""
 
+import dataclasses
+
 import pytest
 from klayout import db
 
 from picq import assembly, layout
 from picq.circuit import Circuit
-from picq.components import Coupler, GratingCoupler, Pad, Straight, StraightHeater
+from picq.components import BendEuler, Coupler, GratingCoupler, Pad, Straight, StraightHeater
+from picq.errors import LayoutError
 from picq.plan import Bundle, Placement, Plan
 from picq.signoff.extract import extract, length_tolerance
 from picq.signoff.lvs import lvs
 
-GUIDE, METAL = (3, 0), (41, 0)
+GUIDE, METAL, HEATER, ETCH = (3, 0), (41, 0), (39, 0), (6, 0)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,12 @@ def compare(chip, tmp_path, change=None):
     return lvs(path, drawn, GUIDE, METAL, layout.segments(made.component), lengths, made.nets)
 
 
+def questions(report):
+    """What failed, beside the comparison of shapes, which sees every change."""
+    assert any(f.check == "shape" for f in report.errors)
+    return [f.check for f in report.errors if f.check != "shape"]
+
+
 def um(left, bottom, right, top):
     return db.Region(db.DBox(left, bottom, right, top).to_itype(0.001))
 
@@ -106,14 +115,14 @@ def test_another_database_unit_passes(chip, tmp_path):
 def test_a_guide_that_is_10_nm_longer_is_found(chip, tmp_path):
     """A bulge whose area is that of 10 nm of waveguide: 0.005 um²."""
     report = compare(chip, tmp_path, lambda g, m: (g + um(60, 0.25, 60.05, 0.35), m))
-    assert [f.check for f in report.errors] == ["length"]
+    assert questions(report) == ["length"]
     assert "heater/guide" in report.errors[0].message
     assert report.errors[0].measured == pytest.approx(120.01, abs=1e-3)
 
 
 def test_a_cut_guide_is_found(chip, tmp_path):
     report = compare(chip, tmp_path, lambda g, m: (g - um(60, -1, 60.001, 1), m))
-    assert [f.check for f in report.errors] == ["connection"]
+    assert questions(report) == ["connection"]
     assert "heater/guide" in report.errors[0].message
 
 
@@ -162,19 +171,19 @@ def test_a_missing_device_and_a_stranger_are_found(chip, tmp_path):
     report = compare(chip, tmp_path, lambda g, m: (g - um(x, y - 10, x + 500, y + 10), m))
     assert any("a/horn" in f.message for f in report.errors)
     report = compare(chip, tmp_path, lambda g, m: (g + um(1000, 1000, 1010, 1001), m))
-    assert [f.check for f in report.errors] == ["stranger"]
+    assert questions(report) == ["stranger"]
 
 
 def test_a_grating_of_another_size_is_found(chip, tmp_path):
     x, y, *_ = layout.segments(chip[0].component)["a/horn"][0]
     report = compare(chip, tmp_path, lambda g, m: (g + um(x + 300, y + 5, x + 320, y + 7), m))
-    assert [f.check for f in report.errors] == ["body"]
+    assert questions(report) == ["body"]
 
 
 def test_open_and_shorted_wires_are_found(chip, tmp_path):
     report = compare(chip, tmp_path, lambda g, m: (g, m - um(-500, 200, 1000, 201)))
-    assert {f.check for f in report.errors} == {"net"}
-    assert len(report.errors) == 2
+    assert set(questions(report)) == {"net"}
+    assert len(questions(report)) == 2
     report = compare(chip, tmp_path, lambda g, m: (g, m + um(0, 0, 120, 6)))
     assert any("shorted" in f.message for f in report.errors)
 
@@ -196,3 +205,76 @@ def test_length_of_a_polygonal_arc_is_within_its_derived_tolerance():
     exact = 10 * np.pi / 2
     tolerance = length_tolerance(got.polygons[0], 0.5, 0.001)
     assert abs(got.area("arc", planes["arc"]) / 0.5 - exact) < tolerance < 0.006
+
+
+@pytest.mark.parametrize("layer", [HEATER, ETCH])
+def test_a_missing_heater_or_grating_is_found(chip, tmp_path, layer):
+    """Layers that hold no waveguide count as well."""
+    made, circuit, tech = chip
+    compare(chip, tmp_path)
+    drawn, mask = db.Layout(), db.Layout()
+    drawn.read(str(tmp_path / "mask.gds"))
+    mask.read(str(tmp_path / "mask.gds"))
+    mask.clear_layer(mask.layer(*layer))
+    mask.write(str(tmp_path / "bare.gds"))
+    lengths = {k: float(v) for k, v in circuit.paths(tech).items()}
+    report = lvs(tmp_path / "bare.gds", drawn, GUIDE, METAL, layout.segments(made.component), lengths, made.nets)
+    assert {f.check for f in report.errors} == {"shape"}
+    assert f"{layer[0]}/0" in report.errors[0].message
+
+
+def test_a_coupling_gap_that_is_2_nm_wider_is_found(chip, tmp_path):
+    """Both guides keep width and length, and are 1 nm further apart each: 2 % of kappa."""
+    made, circuit, tech = chip
+    wider = circuit.instances["split"].replace(gap=0.202)
+    region = db.Region(layout.build(wider, tech).dup().kdb_cell.begin_shapes_rec(made.component.kcl.layer(*GUIDE)))
+    moved = region.transformed(db.Trans(200_000, 30_000))
+    narrow = db.Region(
+        layout.build(circuit.instances["split"], tech).kdb_cell.begin_shapes_rec(made.component.kcl.layer(*GUIDE))
+    ).transformed(db.Trans(200_000, 30_000))
+    report = compare(chip, tmp_path, lambda g, m: (g - narrow + moved, m))
+    assert any(f.check == "shape" and "3/0" in f.message for f in report.errors)
+
+
+def test_unwired_heaters_are_named(chip, soi220):
+    assert chip[0].unwired == ()
+    bare = Circuit(instances={"h": StraightHeater.on(soi220)}).assembled(soi220)
+    assert bare.unwired == ("h,e1", "h,e2")
+
+
+def test_a_shared_ground_is_one_net():
+    links = [("h1,e1", "p1,e1"), ("h1,e2", "g,e1"), ("h2,e2", "g,e1"), ("h2,e1", "p2,e1")]
+    assert assembly._joined(links) == [("h1,e1", "p1,e1"), ("h1,e2", "g,e1", "h2,e2"), ("h2,e1", "p2,e1")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (Straight(), Straight(width=0.6), "different widths"),
+        (Straight(), Straight(), "without facing"),
+    ],
+)
+def test_ports_that_touch_wrongly_are_refused(soi220, first, second, said):
+    circuit = Circuit(
+        instances={"a": first, "b": second},
+        connections=(("a,o2", "b,o1"),),
+        plan=Plan(
+            placements=(("a", Placement(0, 0)), ("b", Placement(10.0, 0, rotation=90.0 if said[0] == "w" else 0)))
+        ),
+    )
+    with pytest.raises(LayoutError, match=said):
+        circuit.assembled(soi220)
+
+
+def test_a_plan_that_names_no_instance_is_refused(soi220):
+    circuit = Circuit(instances={"a": Straight()}, plan=Plan(labels=(("text", "nope,o1"),)))
+    with pytest.raises(LayoutError, match="nope"):
+        circuit.assembled(soi220)
+
+
+def test_cells_are_drawn_by_the_technology_that_is_given(soi220):
+    """A changed technology is not silently replaced by the catalogue's."""
+    strip = dataclasses.replace(soi220.cross_section("strip"), radius=20.0)
+    other = dataclasses.replace(soi220, cross_sections={**soi220.cross_sections, "strip": strip})
+    assert layout.build(BendEuler(), other).dxmax == pytest.approx(20.25)
+    assert layout.build(BendEuler(), soi220).dxmax == pytest.approx(10.25)

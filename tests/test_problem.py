@@ -64,6 +64,22 @@ def test_passband_derivative():
     assert float(jax.grad(width)(0.11)) == pytest.approx(-2 / 0.11**2, rel=1e-9)
 
 
+@pytest.mark.parametrize("middle", [-7.0, -4.5, 0.0, 4.5, 7.0])
+def test_offset_residuals_have_the_sign_of_the_excess(middle):
+    """On a symmetric passband, pointed or flat, some residual is above zero just when the offset is above its bound."""
+    figure, bound = FIGURES["offset_ghz"](), 5.0
+    probes = np.array(figure.probes(bound))
+    assert np.abs(probes).max() <= figure.reach(4 * bound)
+    assert figure.infeasible(SPACING / 4, SPACING) == ""
+    assert "25 GHz" in figure.infeasible(SPACING / 4 + 1, SPACING)
+    comb = Comb(np.linspace(-50, 50, 201), np.array([0.0]), SPACING)
+    for power in (1, 4):
+        shape = lambda ghz, power=power: -(jnp.abs((ghz - middle) / 10) ** power)
+        assert float(figure.measure(shape(comb.ghz)[None], comb)[0]) == pytest.approx(abs(middle), abs=0.01)
+        excess = figure.residuals(shape(probes)[None, None], probes, bound)
+        assert bool((excess > 0).any()) == (abs(middle) > bound)
+
+
 def test_decibel_has_a_floor():
     assert float(decibel(jnp.asarray(0.0))) == -120
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from picq.design.result import changed
 from picq.design.spec import load_spec, parse_spec
 from picq.design.statistics import Yield
 from picq.design.yaml_source import Source
@@ -65,6 +66,16 @@ def test_digest_sees_values_not_spelling(tmp_path):
     assert spec.digest() == same.digest() != other.digest()
     assert spec.digest() != sampled.digest()
     assert spec.digest("design") == sampled.digest("design") != other.digest("design")
+    untrimmed = load(tmp_path, GOOD.replace("trim: [s1.powers_mw]", "trim: []"))
+    assert spec.digest("design") != untrimmed.digest("design")
+
+
+def test_a_changed_specification_is_told_with_what_to_do():
+    assert "--resume" in changed("checkpoint", {"seed": 1}, {"seed": 2}).remedy
+    told = changed("design", {"seed": 1}, {"seed": 2})
+    assert "seed: 1 -> 2" in str(told)
+    assert "--resume" not in told.remedy
+    assert "`optimise` again" in told.remedy
 
 
 WRONG = {

@@ -15,9 +15,9 @@ from picq.design.sensitivity import sensitivities
 from picq.design.spec import parse_spec
 from picq.design.statistics import SpectrumHistogram, Yield
 from picq.design.tolerance import _STREAM, tolerance
-from picq.design.variation import QUANTITIES, Chips, Variation
+from picq.design.variation import QUANTITIES, Chips, Variation, sources
 from picq.design.yaml_source import Source
-from picq.errors import SpecError
+from picq.errors import NumericsError, SpecError
 
 GHZ0 = 193.4e3
 N, N_GROUP, N_W, N_T, N_TEMP = 2.44723, 4.1962, 1.5825, 3.7143, 1.857e-4  # strip, 500 × 220 nm, pdk/soi220
@@ -86,16 +86,60 @@ def test_yield_is_the_normal_distributions(drifted):
     assert rms == pytest.approx(first_order_sigma_ghz(), rel=4 / np.sqrt(2 * 400))
 
 
-def test_trimming_puts_the_fringe_back(drifted):
-    """The stage's phase is restored at the channel; left is the unresolved slope, far below 1 GHz."""
-    _, result = drifted
+def with_variation(tech, **parts):
+    """The technology with these standard deviations and no others."""
+    variation = {part: {k: {"sigma": v} for k, v in sigmas.items()} for part, sigmas in parts.items()}
+    return dataclasses.replace(tech, platform=dataclasses.replace(tech.platform, variation=variation))
+
+
+def test_trimming_puts_the_fringe_back_but_for_the_drift(drifted):
+    """The stage's phase is restored at the channel at the reference temperature; then the temperature drifts.
+
+    Left beside the drift is the unresolved slope, far below 1 GHz.
+    """
+    problem, result = drifted
     assert result.trimmed is not None
     assert result.heaters is not None
-    assert result.trimmed.total.fraction == 1
-    assert result.trimmed.figures.max() < 0.5
-    assert "without trimming this circuit does not yield" in result.text()
+    chips = Chips(problem.tech, len(problem.measured.sites), problem.spec.seed, _STREAM)
+    drift = np.abs(np.array([chips.offsets(i)[0].temperature_k for i in range(50)])) * N_TEMP * GHZ0 / N_GROUP
+    assert drift.max() > 3
+    assert result.trimmed.figures[:50, 0, 0] == pytest.approx(drift, abs=0.5)
+    assert "drifts by 0.2 K" in result.text()
+    assert "without trimming only" in result.text()
     assert result.heaters.powers.min() >= 0
     assert result.heaters.powers.max() <= 60 * 1.0001  # 2 pi at 30 mW per pi, at 1.55 um
+
+
+def test_drift_of_the_temperature_is_not_trimmed_away(soi220):
+    """With nothing but drift a trimmed chip is the fabricated one; gradients are static and trimmed."""
+    tech = with_variation(soi220, **{"global": {"temperature_k": 1.0}})
+    problem = Problem(mzi(5.0, trim=True), tech=tech)
+    result = tolerance(problem, problem.measured, samples=40)
+    assert result.trimmed is not None
+    assert result.trimmed.figures == pytest.approx(result.as_fabricated.figures, abs=1e-6)
+    assert result.trimmed.total.fraction < 0.8  # 5 GHz are 0.6 sigma
+    problem = Problem(mzi(5.0, trim=True), tech=with_variation(soi220, local={"temperature_k": 1.0}))
+    result = tolerance(problem, problem.measured, samples=40)
+    assert result.trimmed is not None
+    assert result.as_fabricated.total.fraction < 1
+    assert result.trimmed.total.fraction == 1
+
+
+def test_widths_outside_the_index_model_are_told(soi220):
+    problem = Problem(mzi(5.0), tech=with_variation(soi220, **{"global": {"width_nm": 40.0}}))
+    with pytest.raises(NumericsError, match="'strip'") as told:
+        tolerance(problem, problem.measured, samples=40)
+    assert "0.44 … 100 um" in str(told.value)
+
+
+def test_every_sigma_has_its_own_source(soi220):
+    found = sources(soi220)
+    assert "MONTECARLO" in found["global"]["width_nm"]
+    for part in ("global", "local"):
+        assert set(found[part]) == set(QUANTITIES)
+        assert found[part]["gap_nm"].startswith("assumed")
+        assert found[part]["temperature_k"].startswith("assumed")
+    assert "drift after trimming" in found["global"]["temperature_k"]
 
 
 def test_sensitivities_agree_with_differences_and_with_first_order(drifted):
@@ -176,10 +220,10 @@ def test_histogram_percentiles():
 
 @pytest.mark.slow
 def test_demultiplexer_needs_trimming():
-    """Without trimming a narrow-band silicon filter hardly yields; with it most chips do."""
+    """Without trimming a narrow-band silicon filter hardly yields; with it most chips do, 76 % under a drift of 1 K."""
     problem = Problem(parse_spec(Source(yaml.safe_load(TREE))))
     result = tolerance(problem, optimise(problem).circuit(problem, whole=False))
     assert result.trimmed is not None
     assert result.as_fabricated.total.high < 0.02
-    assert result.trimmed.total.low > 0.85
+    assert result.trimmed.total.low > 0.65
     assert all(s.agrees for s in result.sensitivities)

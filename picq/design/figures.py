@@ -241,10 +241,12 @@ class Offset(Passband):
     scale: ClassVar[float] = 1.0
 
     def infeasible(self, bound: float, spacing_ghz: float) -> str:
-        return "" if 0 < bound < spacing_ghz / 2 else f"above 0 and below half of spacing_ghz, {spacing_ghz / 2:g} GHz"
+        # residuals probe at twice the bound, which has to lie within reach
+        quarter = spacing_ghz / 4
+        return "" if 0 < bound <= quarter else f"above 0 and at most a quarter of spacing_ghz, {quarter:g} GHz"
 
     def probes(self, bound: float) -> tuple[float, ...]:
-        return (-2 * bound, 2 * bound)
+        return (-2 * bound, 0.0, 2 * bound)
 
     def measure(self, db: jax.Array, comb: Comb) -> jax.Array:
         out = []
@@ -254,9 +256,10 @@ class Offset(Passband):
         return jnp.stack(out)
 
     def residuals(self, db: jax.Array, offsets: np.ndarray, bound: float) -> jax.Array:
-        # a symmetric passband has equal slopes: compare the transmission on both sides
+        # Let a passband be symmetric and fall away from its middle m. 0 and 2 bound lie to both sides of bound, equally
+        # far, and the one nearer to m transmits more: T(2 bound) <= T(0) just when m <= bound. Likewise on the left.
         own = _own(db)[:, _at(offsets, self.probes(bound))]
-        return jnp.abs(own[:, :1] - own[:, 1:]) - 0.1
+        return own[:, ::2] - own[:, 1:2]
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,16 @@
 """The circuit that a specification names: from a layout script, or written inline."""
 
 import importlib.util
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picq import catalogue
 from picq.circuit import Circuit
-from picq.errors import SpecError, nearest
+from picq.errors import PicqError, SpecError, nearest
+from picq.plan import Placement, Plan
 
 if TYPE_CHECKING:
     from picq.design.spec import InlineCircuit, Spec
@@ -30,7 +34,8 @@ def circuit_of(spec: "Spec", tech: "Technology") -> Circuit:
             f"{path.name} does not define circuit(tech)",
             allowed="a function circuit(tech) that returns a picq.circuit.Circuit",
         )
-    made = make(tech)
+    with _users_code(spec, path):
+        made = make(tech)
     if not isinstance(made, Circuit):
         raise spec.error(
             ("layout",), f"circuit(tech) of {path.name} returns no Circuit", got=type(made).__name__, allowed="Circuit"
@@ -52,8 +57,27 @@ def _module(spec: "Spec", path: Path) -> Any:
     assert found is not None
     assert found.loader is not None
     module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
+    with _users_code(spec, path):
+        found.loader.exec_module(module)
     return module
+
+
+@contextmanager
+def _users_code(spec: "Spec", path: Path) -> Iterator[None]:
+    """Errors of the layout script as errors of the specification; the traceback is kept for --debug."""
+    try:
+        yield
+    except PicqError:
+        raise
+    except Exception as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name == path.name]
+        line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        raise spec.error(
+            ("layout",),
+            f"{path.name}" + (f", line {line}" if line else "") + " fails",
+            got=f"{type(error).__name__}: {error}",
+            remedy="correct the script; --debug shows the traceback",
+        ) from error
 
 
 def _inline(spec: "Spec", written: "InlineCircuit", tech: "Technology") -> Circuit:
@@ -69,8 +93,15 @@ def _inline(spec: "Spec", written: "InlineCircuit", tech: "Technology") -> Circu
             instances[name] = kind.on(tech, **values)
         except SpecError as error:
             raise located(spec, (*path, "parameters"), error) from None
+    plan = Plan(
+        placements=tuple(
+            (name, Placement(**entry.place.model_dump())) for name, entry in written.instances.items() if entry.place
+        ),
+        floorplan=written.floorplan,
+        top_cell=f"Cell0_{spec.name}",
+    )
     try:
-        return Circuit(instances, written.connections, tuple(written.ports.items()))
+        return Circuit(instances, written.connections, tuple(written.ports.items()), plan)
     except SpecError as error:
         raise located(spec, ("circuit",), error) from None
 

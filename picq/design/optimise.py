@@ -6,8 +6,9 @@ over blocks), because a design of several instances is good only if all of them 
 all right falls with their number. The next population is the elite and copies of it with one random instance redrawn.
 
 Starts that meet every target on the nominal technology differ widely on real chips: couplers that are several beats
-long do the same and drift several times as much (measured: trimmed yields from 28 % to 93 % among 23 such starts). So
-recombination and the final choice look at the mean risk on sampled, trimmed chips. Everything follows from one seed.
+long do the same and drift several times as much (measured, before the temperature drifts: trimmed yields from 28 % to
+93 % among 23 such starts). So recombination and the final choice look at the mean risk on sampled, trimmed chips whose
+temperature has drifted. Everything follows from one seed.
 """
 
 from dataclasses import replace
@@ -273,7 +274,7 @@ def as_drawn(problem: Problem, circuit: Circuit | None = None) -> Design:
         parameters=parameters,
         figures=table,
         unsnapped={label: row["worst"] for label, row in table.items()},
-        loss=float(problem.loss(problem.vector(circuit))),
+        loss=float(jax.jit(problem.loss)(problem.vector(circuit))),
         risk=None,
         starts=0,
         landed=0,

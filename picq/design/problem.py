@@ -1,5 +1,6 @@
 """From a specification to numbers: design variables, a smooth loss, and the figures that are reported."""
 
+import dataclasses
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,7 @@ from picq.design.netlist import circuit_of, located
 from picq.design.spec import Spec
 from picq.design.variables import Slot, slots
 from picq.errors import SpecError, nearest
-from picq.technology import Technology
+from picq.technology import CrossSection, Technology
 
 _MARGIN = 1.0
 """The loss still pulls where a target is just met: by this many of a figure's scale."""
@@ -190,9 +191,12 @@ class Problem:
         """The circuit as an operator trims it on a chip, and the powers of the trimmed heaters, [trim].
 
         Only heaters that ``tolerance.trim`` names move; each stage gets its nominal phase back at the comb's centre.
+        They are set once, at the reference temperature: the chip's ``process.temperature_k`` is drift thereafter and
+        is not seen here. What a place has of its own (``mismatch``) is static and is trimmed away.
         """
         wl0 = C_UM_GHZ / (self.spec.channels.center_thz * 1e3)
-        powers = self.vector(circuit.rebiased(wl0, tech, self.tech), self.trims)
+        settled = dataclasses.replace(tech.process, temperature_k=self.tech.process.temperature_k)
+        powers = self.vector(circuit.rebiased(wl0, tech.at(settled), self.tech), self.trims)
         return (self.device(powers, circuit, self.trims) if self.trims else circuit), powers
 
     def loss(self, x: Any) -> jax.Array:
@@ -213,12 +217,16 @@ class Problem:
 
     # -- checks ---------------------------------------------------------------------------------------------------
 
-    def _check_range(self) -> None:
-        wl = np.sort(C_UM_GHZ / self.comb.ghz[[0, -1]])
+    @cached_property
+    def guides(self) -> tuple[CrossSection, ...]:
+        """The cross-sections with light in them, by name."""
         named = {v for dev in self.measured.flat().instances.values() for v in dev.settings().values()
                  if isinstance(v, str) and v in self.tech.cross_sections}  # fmt: skip
-        for name in sorted(named):
-            index = self.tech.cross_sections[name].index
+        return tuple(self.tech.cross_sections[v] for v in sorted(named) if not self.tech.cross_sections[v].electrical)
+
+    def _check_range(self) -> None:
+        wl = np.sort(C_UM_GHZ / self.comb.ghz[[0, -1]])
+        for name, index in ((xs.name, xs.index) for xs in self.guides):
             if index is not None and not (index.wl_range[0] <= wl[0] and wl[1] <= index.wl_range[1]):
                 low, high = (C_UM_GHZ / v * 1e-3 for v in reversed(index.wl_range))
                 raise self.spec.error(

@@ -28,7 +28,7 @@ class Design:
 
     Attributes:
         name, technology, seed: from the specification.
-        digest: SHA-256 of the specification (without its tolerance part), layout script included.
+        digest: SHA-256 of the specification (without its ``tolerance.samples``), layout script included.
         status: ``met`` or ``not met``.
         unmet: a sentence for each target that is missed: figure, achieved, asked.
         parameters: instance -> parameter -> value as the mask holds it.
@@ -39,7 +39,7 @@ class Design:
         starts, landed: how many random starts there were, and how many of the last population meet all targets.
         history: best loss after each stretch of steps.
         versions: of what computed it.
-        spec: the specification as plain data.
+        spec: the specification as plain data (without its ``tolerance.samples``).
     """
 
     name: str
@@ -114,11 +114,12 @@ def changed(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> SpecEr
     listed = "; ".join(f"{k}: {then.get(k)} -> {now.get(k)}" for k in names[:5])
     if not names:
         listed = "the technology's or the circuit's numbers differ"
+    afresh = "start afresh without --resume" if what == "checkpoint" else "run `optimise` again for this specification"
     return SpecError(
         f"the specification has changed since this {what} was made",
         got=listed + (f"; and {len(names) - 5} more" if len(names) > 5 else ""),
         allowed="the specification that it was made from",
-        remedy="undo the change, or start afresh without --resume",
+        remedy=f"undo the change, or {afresh}",
     )
 
 
@@ -164,7 +165,7 @@ class Checkpoint:
     """An interrupted search.
 
     Attributes:
-        spec: the specification as plain data (without its tolerance part).
+        spec: the specification as plain data (without its ``tolerance.samples``).
         fingerprint: hash of the numbers of circuit and technology.
         round, step: where to go on.
         history: best loss after each stretch.

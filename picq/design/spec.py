@@ -7,9 +7,10 @@ A specification is one YAML file. All names carry their unit; unknown names are 
     seed: 1
     layout: wdm_demux.py          # beside this file; defines circuit(tech) -> Circuit. Or inline:
     # circuit:
-    #   instances: {s1: {device: lattice_filter, parameters: {delays: [178.5, 357.0]}}}
+    #   instances: {s1: {device: lattice_filter, parameters: {delays: [178.5, 357.0]}, place: {x: 0, y: 0}}}
     #   connections: [["s1,o3", "s2,o1"]]
     #   ports: {in: "s1,o1"}
+    #   floorplan: [-1000, -2000, 4500, 2900]
     wavelengths: {center_thz: 193.4, span_ghz: 1000, step_ghz: 5}     # or {start_um, stop_um, points}
     channels: {center_thz: 193.4, spacing_ghz: 200, input: in, outputs: [ch1, ch2]}   # ascending frequency
     excluding: ["gc_*"]           # instances that figures do not count
@@ -44,19 +45,30 @@ from picq.design.yaml_source import Section, Source, name_of, number, numbers, o
 from picq.errors import SpecError
 
 
+class Place(Section):
+    """Where an instance lies; see ``picq.plan.Placement``."""
+
+    x: Annotated[float, number("um")]
+    y: Annotated[float, number("um")]
+    rotation: Annotated[float, number("degrees")] = 0.0
+    mirror: bool = False
+
+
 class Instance(Section):
-    """One device of an inline circuit."""
+    """One device of an inline circuit; without a place it is put port to port with a placed neighbour."""
 
     device: str
     parameters: dict[str, Any] = {}
+    place: Place | None = None
 
 
 class InlineCircuit(Section):
-    """A netlist: ports are written ``instance,port``."""
+    """A netlist: ports are written ``instance,port``. ``floorplan`` is (left, bottom, right, top) of the chip, um."""
 
     instances: Annotated[dict[str, Instance], Field(min_length=1)]
     connections: tuple[tuple[str, str], ...] = ()
     ports: Annotated[dict[str, str], Field(min_length=1)]
+    floorplan: tuple[float, float, float, float] | None = None
 
 
 def _parameter(value: str) -> str:

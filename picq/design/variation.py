@@ -21,6 +21,13 @@ QUANTITIES = {"width_nm": "nm", "thickness_nm": "nm", "gap_nm": "nm", "temperatu
 """Names and units of the process quantities, in the order of ``Process``."""
 
 
+def sources(tech: Technology) -> dict[str, dict[str, str]]:
+    """Where each sigma comes from: ``global`` and ``local``, by quantity, in the words of variation.yaml."""
+    data = tech.platform.variation
+    found = {part: data.get(part) or {} for part in ("global", "local")}
+    return {part: {k: str(v.get("source", "")) for k, v in entries.items()} for part, entries in found.items()}
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Variation:

@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from picq.optics.phase_shifter import heated_phase
-from picq.optics.waveguide import euler_curvature_integral, euler_length_factor, propagate
+from picq.optics.waveguide import BEND_P, euler_curvature_integral, euler_length_factor, propagate_bent
 
 if TYPE_CHECKING:
     from picq.technology import Technology
-
-BEND_P = 0.5
-"""Clothoid fraction of the arms' bends."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +37,6 @@ class Arm:
 
     def amplitude(self, wl: jax.Array, tech: "Technology") -> jax.Array:
         """Complex transmission, shape [wl], as the arm's own place sees ``tech``."""
-        xs = tech.cross_section(self.cross_section)
-        length = self.length(tech)
-        curvature = 4 * euler_curvature_integral(BEND_P) / xs.radius
-        n = tech.n_eff(self.cross_section, wl) + xs.bend_index_um2 * curvature / length
-        amplitude = propagate(wl, n, length, xs.loss_db_cm)
+        curvature = 4 * euler_curvature_integral(BEND_P) / tech.cross_section(self.cross_section).radius
+        amplitude = propagate_bent(wl, tech, self.cross_section, self.length(tech), curvature)
         return amplitude if self.power_mw is None else amplitude * heated_phase(wl, self.power_mw, tech)

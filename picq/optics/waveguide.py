@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import fresnel
+
+if TYPE_CHECKING:
+    from picq.technology import Technology
+
+BEND_P = 0.5
+"""Clothoid fraction of Euler bends where a device does not say otherwise; gdsfactory's default too."""
 
 
 @jax.tree_util.register_dataclass
@@ -69,6 +75,24 @@ def propagate(wl: Any, n_eff: Any, length: Any, loss_db_cm: Any) -> jax.Array:
     """Complex amplitude after ``length`` um: phase exp(+2 pi i n_eff L / wl), power loss in dB/cm."""
     amplitude = 10.0 ** (-loss_db_cm * 1e-4 * length / 20.0)
     return amplitude * jnp.exp(2j * jnp.pi * n_eff * length / wl)
+
+
+def propagate_bent(
+    wl: Any, tech: "Technology", cross_section: str, length: Any, curvature: Any, width: Any = None
+) -> jax.Array:
+    """Complex amplitude of a guide with bends, as its place sees ``tech``: n_eff rises by c/R² along them.
+
+    Args:
+        wl: wavelengths, um.
+        tech: gives index, loss and c of the cross-section.
+        cross_section: its name.
+        length: of the whole centre line, um.
+        curvature: ∫ ds/R² along it, 1/um.
+        width: drawn width, um; the cross-section's own by default.
+    """
+    xs = tech.cross_section(cross_section)
+    n_eff = tech.n_eff(cross_section, wl, width) + xs.bend_index_um2 * curvature / length
+    return propagate(wl, n_eff, length, xs.loss_db_cm)
 
 
 def amplitude_db(loss_db: Any) -> Any:

@@ -100,7 +100,7 @@ def export(tapeout: TapeOut, folder: Path) -> Bundle:
         LayoutError: the mask cannot be written faithfully, or a file cannot be written.
     """
     _refuse_unless_passed(tapeout.reports)
-    _refuse_strangers(folder)
+    refuse_strangers(folder)
     nominal = _simulate(tapeout)
     top_cell = tapeout.circuit.plan.top_cell
     with atomic_folder(folder) as new:
@@ -140,7 +140,7 @@ def _refuse_unless_passed(reports: Sequence[Report]) -> None:
         )
 
 
-def _refuse_strangers(folder: Path) -> None:
+def refuse_strangers(folder: Path) -> None:
     """Refuse to replace a folder with files that no earlier export wrote."""
     if folder.exists() and not folder.is_dir():
         raise LayoutError("the bundle would replace a file", got=folder.name, remedy="name a folder")

@@ -43,7 +43,7 @@ def page(tapeout: "TapeOut", nominal: "Nominal", manifest: Mapping[str, Any], gd
         "layout": html_mask.layout(tapeout, gds),
         "checks": "".join(html_mask.check(report) for report in tapeout.reports),
         "lengths": html_mask.lengths(tapeout.reports),
-        "provenance": html_mask.provenance(tapeout, manifest),
+        "provenance": html_mask.provenance(tapeout, manifest) + html_mask.assumptions(tapeout),
     }
     template = files("picq.signoff").joinpath("report_template.html").read_text(encoding="utf-8")
     return Template(template).substitute(parts)

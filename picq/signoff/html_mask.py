@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import klayout.db as kdb
+import yaml
 
 from picq.signoff import plots
 from picq.signoff.drc import read_layout
@@ -135,4 +136,29 @@ def provenance(tapeout: "TapeOut", manifest: Mapping[str, Any]) -> str:
         table(caption, [], rows, numeric=())
         + (f"<h3>Waivers</h3><ul>{waivers}</ul>" if waivers else "")
         + f"<h3>Sources of the design rules</h3><ul class='small'>{listed}</ul>"
+    )
+
+
+def assumptions(tapeout: "TapeOut") -> str:
+    """Which numbers of the technology rest on no measurement or publication, and what is not modelled."""
+    problem = tapeout.problem
+    folder = problem.tech.platform.folder
+    compact = yaml.safe_load((folder / "compact.yaml").read_text(encoding="utf-8"))
+    rows = [
+        [
+            f"<td><code>{escape(f'{group}.{name}')}</code></td>",
+            number(f"{entry['value']:g}"),
+            f"<td>{escape(entry['source'])}</td>",
+        ]
+        for group, entries in compact.items()
+        for name, entry in entries.items()
+        if "assumed" in entry["source"]
+    ]
+    losses = ", ".join(f"{xs.name} {float(xs.loss_db_cm):g} dB/cm" for xs in problem.guides)
+    caption = "Numbers of compact.yaml that are assumed, whether this circuit uses them or not; units in the names."
+    return (
+        f"<h3>Assumed numbers</h3>{table(caption, ['Number', 'Value', 'Source'], rows, numeric=(1,))}"
+        f"<p>Propagation loss ({escape(losses)}) and other values marked as assumed stand in "
+        f"<code>{escape(folder.name)}/cross_sections.yaml</code>; assumed standard deviations are named with the "
+        "sensitivities. Thermal crosstalk between heaters is not modelled.</p>"
     )

@@ -1,5 +1,6 @@
 """Sections of the sign-off report about light: specification, yield, spectra, distributions, sensitivities, heaters."""
 
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -86,14 +87,20 @@ def _trimming(tapeout: "TapeOut") -> str:
         f"{100 * bare.fraction:.1f} % of chips meet the specification as fabricated, "
         f"{100 * trimmed.fraction:.1f} % with trimmed heaters."
     )
-    if bare.high < trimmed.low and bare.fraction < 0.5:
+    if bare.high < trimmed.low and bare.fraction < 0.1:
         told = f"<strong>Without trimming this circuit hardly yields: {told}</strong>"
     return (
-        f"<p>{told}{why} Trimmed means: on each finished chip the heaters are set once so that every stage has its "
-        f"designed phase again, within their limits; this takes {heat.total_mean:.0f} mW on average, "
+        f"<p>{told}{why} Trimmed means: on each finished chip the heaters are set once, at the reference "
+        "temperature, so that every stage has its designed phase again, within their limits; the temperature then "
+        f"drifts by its own sigma{_kelvin(result.sigma)}. This takes {heat.total_mean:.0f} mW on average, "
         f"{heat.total_p95:.0f} mW at the 95th percentile. A user has to plan for the drivers of the heaters, and for a "
         "calibration of every chip.</p>"
     )
+
+
+def _kelvin(sigma: Mapping[str, Mapping[str, float]]) -> str:
+    known = sigma["global"].get("temperature_k")
+    return "" if known is None else f", {known:g} K"
 
 
 def _drift(problem: Problem) -> float | None:
@@ -187,21 +194,27 @@ def sensitivities(tapeout: "TapeOut") -> str:
         return [f"<td>{shown}</td>", number(f"per {cells[0].unit}"), *values, *more]
 
     heads = [f"{title(target)} ({target.measure.unit})" for target in targets.values()]
-    numeric = range(1, 3 + len(targets))
-    sigmas = {name: f"{result.sigma['global'][name]:g} {slopes[first, name].unit}" for name in process}
+    parts = ("global", "local")
+
+    def origin(name: str) -> list[str]:
+        sigmas = [f"{result.sigma[part].get(name, 0.0):g} {slopes[first, name].unit}" for part in parts]
+        told = {part: result.sources.get(part, {}).get(name, "") for part in parts}
+        text = "; ".join(f"{part}: {source}" for part, source in told.items() if source)
+        return [*(number(sigma) for sigma in sigmas), f'<td class="small">{escape(text)}</td>']
+
     shared = table(
         "Slope of each figure's worst channel at the nominal design, by what a whole chip shares. Slopes hold for "
         "small changes only: the spread of the figures and the yields come from sampling, not from slopes. Standard "
-        f"deviations: {escape(result.source)}",
-        ["Process", "Slope", *heads, "One std. dev."],
-        [row(name, escape(named(name)), number(sigmas[name])) for name in process],
-        numeric,
+        f"deviations: global, shared by a chip; local, of each place; on the whole from {escape(result.source)}",
+        ["Process", "Slope", *heads, "Global std. dev.", "Local std. dev.", "Source of both"],
+        [row(name, escape(named(name)), *origin(name)) for name in process],
+        range(1, 4 + len(targets)),
     )
     designed = table(
         f"The {len(chosen)} design variables, of {len(variables)}, that move a figure most; all are in tolerance.json.",
         ["Variable", "Slope", *heads],
         [row(name, f"<code>{escape(name)}</code>") for name in chosen],
-        numeric,
+        range(1, 2 + len(targets)),
     )
     stars = any(not s.agrees for s in result.sensitivities)
     note = "The worst wavelength changes here: exact derivative and central difference differ."

@@ -1,7 +1,7 @@
 """LVS for light: does the mask connect what the circuit connects, at the lengths that the model used?"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from klayout import db
@@ -11,6 +11,8 @@ from picq.signoff.report import Box, Finding, Report
 
 Layer = tuple[int, int]
 Segments = Mapping[str, tuple[Plane, ...]]
+
+_MOST_SHAPES = 50  # places a layer that are listed one by one
 
 WIDTH_TOLERANCE_UM = 0.002
 """Edges at a plane may be off by the grid on each side."""
@@ -24,21 +26,24 @@ def lvs(
     segments: Segments,
     lengths: Mapping[str, float],
     wires: Mapping[str, tuple[tuple[str, float, float], ...]],
+    unwired: Sequence[str] = (),
 ) -> Report:
     """Compare a written mask with the circuit it should hold.
 
     Args:
         path: GDS or OASIS file.
-        drawn: the layout as the design draws it; bodies without a length are compared with it by area.
+        drawn: the layout as the design draws it: every layer of the mask has to have its shapes.
         guide: waveguide layer.
         metal: layer of wires and pads.
         segments: planes of every segment of the circuit, um (``picq.layout.segments``).
         lengths: the length that the model used, um, by segment (``Circuit.paths``).
         wires: electrical nets: name -> contacts (name, x, y in um).
+        unwired: electrical ports that no net names; each is a warning.
 
     Returns:
         Report with one finding for every port that is open, shorted, swapped, offset or of another width, every length
-        off by more than its own tolerance, and every electrical net that is open or shorted.
+        off by more than its own tolerance, every electrical net that is open or shorted, and every shape that differs
+        from the drawing (coupling gaps, heaters, gratings: what area over width cannot tell).
 
     Raises:
         LayoutError: the file cannot be read.
@@ -55,6 +60,8 @@ def lvs(
         *_bodies(segments, got, want, lengths),
         *_strangers(got),
         *_nets(wires, _region(mask, metal), mask.dbu),
+        *(Finding("net", "warning", f"{end} is connected to nothing") for end in unwired),
+        *_shapes(mask, drawn),
     ]
     worst = max(measured, key=lambda row: abs(row["error_nm"]), default=None)
     figures = {
@@ -64,7 +71,7 @@ def lvs(
         "rms_length_error_nm": round(math.sqrt(sum(r["error_nm"] ** 2 for r in measured) / max(len(measured), 1)), 3),
         "lengths": sorted(measured, key=lambda row: -abs(row["error_nm"])),
     }
-    ran = ("connection", "joint", "length", "body", "stranger", "net")
+    ran = ("connection", "joint", "length", "body", "stranger", "net", "shape")
     return Report("lvs", tuple(findings), figures, ran)
 
 
@@ -176,6 +183,25 @@ def _strangers(got: Extraction) -> list[Finding]:
         for i, polygon in enumerate(got.polygons)
         if i not in known and polygon.area() > 1e-3
     ]
+
+
+def _shapes(mask: db.Layout, drawn: db.Layout) -> list[Finding]:
+    """Places where a layer of the mask differs from the drawing; with another database unit, by more than a step."""
+    pairs = {(info.layer, info.datatype) for layout in (mask, drawn) for info in layout.layer_infos()}
+    findings = []
+    for pair in sorted(pairs):
+        difference = _region(mask, pair).transformed(db.ICplxTrans(mask.dbu / drawn.dbu)) ^ _region(drawn, pair)
+        if mask.dbu != drawn.dbu:
+            difference = difference.sized(-1).sized(1)
+        places = [_bounds(polygon.to_dtype(drawn.dbu)) for polygon in difference.merged().each()]
+        findings += [
+            Finding("shape", "error", f"layer {pair[0]}/{pair[1]} differs from what the design draws", box=box)
+            for box in sorted(places)[:_MOST_SHAPES]
+        ]
+        if len(places) > _MOST_SHAPES:
+            message = f"layer {pair[0]}/{pair[1]} differs in {len(places) - _MOST_SHAPES} more places"
+            findings.append(Finding("shape", "error", message))
+    return findings
 
 
 def _nets(wires: Mapping[str, tuple[tuple[str, float, float], ...]], metal: db.Region, dbu: float) -> list[Finding]:
