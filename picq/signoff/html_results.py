@@ -188,37 +188,45 @@ def sensitivities(tapeout: "TapeOut") -> str:
     weight = lambda name: max(abs(slopes[k, name].per_unit) / t.measure.scale for k, t in targets.items())
     chosen = sorted(variables, key=weight, reverse=True)[:MOST_VARIABLES]
 
-    def row(name: str, shown: str, *more: str) -> list[str]:
+    def row(name: str, shown: str) -> list[str]:
         cells = [slopes[label, name] for label in targets]
         values = [number(f"{s.per_unit + 0.0:+.3g}" + ("" if s.agrees else " *")) for s in cells]
-        return [f"<td>{shown}</td>", number(f"per {cells[0].unit}"), *values, *more]
+        return [f"<td>{shown}</td>", number(f"per {cells[0].unit}"), *values]
 
     heads = [f"{title(target)} ({target.measure.unit})" for target in targets.values()]
-    parts = ("global", "local")
-
-    def origin(name: str) -> list[str]:
-        sigmas = [f"{result.sigma[part].get(name, 0.0):g} {slopes[first, name].unit}" for part in parts]
-        told = {part: result.sources.get(part, {}).get(name, "") for part in parts}
-        text = "; ".join(f"{part}: {source}" for part, source in told.items() if source)
-        return [*(number(sigma) for sigma in sigmas), f'<td class="small">{escape(text)}</td>']
-
+    numeric = range(1, 2 + len(targets))
     shared = table(
         "Slope of each figure's worst channel at the nominal design, by what a whole chip shares. Slopes hold for "
-        "small changes only: the spread of the figures and the yields come from sampling, not from slopes. Standard "
-        f"deviations: global, shared by a chip; local, of each place; on the whole from {escape(result.source)}",
-        ["Process", "Slope", *heads, "Global std. dev.", "Local std. dev.", "Source of both"],
-        [row(name, escape(named(name)), *origin(name)) for name in process],
-        range(1, 4 + len(targets)),
+        "small changes only: the spread of the figures and the yields come from sampling, not from slopes.",
+        ["Process", "Slope", *heads],
+        [row(name, escape(named(name))) for name in process],
+        numeric,
+    )
+    sampled = table(
+        "What was sampled: standard deviations of normal distributions; global is shared by a chip, local is drawn for "
+        f"every place. On the whole from {escape(result.source)}.",
+        ["Process", "", "Std. dev.", "Source"],
+        [
+            [
+                f"<td>{escape(named(name))}</td>",
+                f"<td>{part}</td>",
+                number(f"{result.sigma[part].get(name, 0.0):g} {slopes[first, name].unit}"),
+                f'<td class="small">{escape(result.sources.get(part, {}).get(name, ""))}</td>',
+            ]
+            for name in process
+            for part in ("global", "local")
+        ],
+        range(2, 3),
     )
     designed = table(
         f"The {len(chosen)} design variables, of {len(variables)}, that move a figure most; all are in tolerance.json.",
         ["Variable", "Slope", *heads],
         [row(name, f"<code>{escape(name)}</code>") for name in chosen],
-        range(1, 2 + len(targets)),
+        numeric,
     )
     stars = any(not s.agrees for s in result.sensitivities)
     note = "The worst wavelength changes here: exact derivative and central difference differ."
-    return shared + designed + (f'<p class="small">* {note}</p>' if stars else "")
+    return shared + designed + (f'<p class="small">* {note}</p>' if stars else "") + sampled
 
 
 def heaters(tapeout: "TapeOut") -> str:
