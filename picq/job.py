@@ -61,7 +61,8 @@ class Job:
 
     def finish(self, design: Design) -> "Chip":
         """Place and route the designed circuit, and appraise it again with its own routes."""
-        circuit = design.circuit(Problem(self.spec, self.tech, self.start))
+        designed = design.circuit(self.problem).instances
+        circuit = self.start.replace(instances={name: designed[name] for name in self.start.instances})
         made = circuit.assembled(self.tech)
         problem = Problem(self.spec, self.tech, assembly.routed(circuit, made))
         return Chip(problem, appraise(problem, design), made)
