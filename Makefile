@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all oracle lint bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/picq run layouts/wdm_demux.yaml -o build/wdm_demux
@@ -13,6 +13,10 @@ test: $(VENV)/installed-dev
 
 test-all: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2
+
+oracle: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --editable ".[dev,oracle]"
+	$(BIN)/python -m pytest tests/oracles -m oracle -q -o addopts=""
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -2,11 +2,15 @@
 
 from .bend_euler import BendEuler
 from .coupler import Coupler
+from .crossing import Crossing
+from .edge_coupler import EdgeCoupler
+from .eo_phase_shifter import EoPhaseShifter
 from .grating_coupler import GratingCoupler
 from .lattice_filter import LatticeFilter
 from .mmi import Mmi1x2, Mmi2x2
 from .mzi import Mzi
 from .pad import Pad
+from .ring_coupler import RingCoupler
 from .route import Route
 from .straight import Straight
 from .straight_heater import StraightHeater
@@ -20,12 +24,16 @@ DEVICES = {
         BendEuler,
         Taper,
         Coupler,
+        RingCoupler,
         Mmi1x2,
         Mmi2x2,
+        Crossing,
         StraightHeater,
+        EoPhaseShifter,
         Mzi,
         LatticeFilter,
         GratingCoupler,
+        EdgeCoupler,
         Terminator,
         Pad,
         Route,
@@ -38,12 +46,16 @@ __all__ = [  # noqa: RUF022  in the order of DEVICES
     "BendEuler",
     "Taper",
     "Coupler",
+    "RingCoupler",
     "Mmi1x2",
     "Mmi2x2",
+    "Crossing",
     "StraightHeater",
+    "EoPhaseShifter",
     "Mzi",
     "LatticeFilter",
     "GratingCoupler",
+    "EdgeCoupler",
     "Terminator",
     "Pad",
     "Route",

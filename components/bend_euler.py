@@ -7,7 +7,7 @@ import jax
 
 from picq import layout
 from picq.device import Device, device, param, setting
-from picq.optics.waveguide import BEND_P, euler_curvature_integral, euler_length_factor, propagate_bent
+from picq.optics.waveguide import BEND_P, euler_length_factor, propagate
 from picq.sdict import SDict, reciprocal
 from picq.technology import Technology
 
@@ -26,7 +26,9 @@ class BendEuler(Device):
     ``radius`` is the effective radius: that of the circular bend with the same end points. The smallest radius of
     curvature is smaller (0.71 of it at p = 0.5); a foundry's minimum radius refers to the effective one.
 
-    Model: S[o1, o2] = exp(2 pi i (n_eff L + c ∫ kappa² ds) / wl): the index of a bend rises by c/R².
+    Model: a straight guide of the same length, times what curvature adds along it: a higher index, radiation
+    (``picq.optics.bend``, solved at the cross-section's own width). The curvature is continuous, so no junction loses
+    light.
     """
 
     name: ClassVar[str] = "bend_euler"
@@ -35,15 +37,16 @@ class BendEuler(Device):
     angle: float = setting(default=90.0, doc="total angle, degrees, counter-clockwise")
     p: float = setting(default=BEND_P, doc="fraction of the angle turned on the clothoids")
     width: float | None = param(
-        default=None, lower=0.44, upper=10.0, unit="um", step=0.002, doc="the cross-section's by default"
+        default=None, lower=0.2, upper=20.0, unit="um", step=0.002, doc="the cross-section's by default"
     )
     cross_section: str = setting(default="strip", doc="cross-section name")
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         site = tech.at_site(0)
-        curvature = euler_curvature_integral(self.p, abs(self.angle)) / self._radius(tech)
-        length = self.paths(tech)["guide"]
-        return reciprocal({("o1", "o2"): propagate_bent(wl, site, self.cross_section, length, curvature, self.width)})
+        xs, bend = site.guide(self.cross_section), site.bend(self.cross_section)
+        n_eff = site.n_eff(self.cross_section, wl, self.width)
+        straight = propagate(wl, n_eff, self.paths(tech)["guide"], xs.loss_db_cm)
+        return reciprocal({("o1", "o2"): straight * bend.euler_excess(wl, self._radius(tech), self.p, self.angle)})
 
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()

@@ -4,12 +4,15 @@ from typing import Any, ClassVar
 
 import gdsfactory as gf
 import jax
+from jax.core import Tracer
 
 from picq import layout
 from picq.device import Device, device, param, setting
-from picq.optics.multimode import transmission
+from picq.errors import SpecError
+from picq.optics.multimode import Wall, couple, side_wall, split
 from picq.optics.waveguide import amplitude_db
 from picq.sdict import SDict, reciprocal
+from picq.slabs import join_slabs
 from picq.technology import Technology
 
 from .taper import Taper
@@ -28,25 +31,20 @@ class _Mmi(Device):
     cross_section: str
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
+        self._check()
         site = tech.at_site(0)
+        xs = site.cross_section(self.cross_section)
+        grow = 1e-3 * site.process.width_nm
         taper = Taper(self.length_taper, None, self.width_taper, self.cross_section)
         access = taper.model(wl, site)[("o1", "o2")]
-        index = site.slab_index(self.cross_section, wl)
-        body = transmission(
-            wl,
-            self.length_mmi,
-            self.width_mmi + 1e-3 * site.process.width_nm,
-            index,
-            site.n_clad,
-            self._centres(self._sides[0]),
-            self._centres(self._sides[1]),
-            self.width_taper + 1e-3 * site.process.width_nm,
-        )
-        scale = access**2 * amplitude_db(site.data["mmi"]["excess_loss_db"])
-        left, right = self._sides
-        return reciprocal({(a, b): scale * body[i][j] for i, a in enumerate(left) for j, b in enumerate(right)})
+        loss = site.data["mmi"]["excess_loss_db"] + 1e-4 * xs.loss_db_cm * self.length_mmi
+        wall = side_wall(site, self.cross_section, wl)
+        body = (self.length_mmi, self.width_mmi + grow, self.pitch, self.width_taper + grow)
+        scale = access**2 * amplitude_db(loss)
+        return reciprocal({pair: scale * s for pair, s in self._body(wall, *body).items()})
 
     def cell(self, tech: Technology) -> gf.Component:
+        self._check()
         c = gf.Component()
         xs = tech.cross_section(self.cross_section)
         length, half = self.length_mmi, self.width_mmi / 2
@@ -60,10 +58,29 @@ class _Mmi(Device):
                 layout.record(c, {f"taper_{name}": (narrow, wide)})
                 inner.append(layout.reversed_plane(wide))
         layout.record(c, {"body": tuple(inner)})
+        join_slabs(c, tech)
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:
         return {f"taper_{name}": self.length_taper for name in self.ports}
+
+    def _body(self, wall: Wall, *size: Any) -> dict[tuple[str, str], jax.Array]:
+        """Amplitudes of the section alone; ``size``: length, width, pitch, width of the access guides, as made."""
+        raise NotImplementedError
+
+    def _check(self) -> None:
+        """Raise SpecError where concrete access guides do not meet the section side by side."""
+        sizes = (self.width_mmi, self.pitch, self.width_taper)
+        if any(isinstance(size, Tracer) for size in sizes):
+            return
+        width, pitch, access = (float(size) for size in sizes)
+        if not access <= pitch <= width - access:
+            raise SpecError(
+                f"{self.name}: the access guides do not meet the section side by side",
+                got=f"pitch {pitch:g} um of guides {access:g} um wide, section {width:g} um wide",
+                allowed=f"{access:g} <= pitch <= {width - access:g} um",
+                remedy="change pitch, width_taper or width_mmi",
+            )
 
     def _centres(self, names: tuple[str, ...]) -> tuple[Any, ...]:
         return (0.0,) if len(names) == 1 else (-self.pitch / 2, self.pitch / 2)
@@ -82,22 +99,29 @@ class Mmi1x2(_Mmi):
                  └────────────┘╱
                    length_mmi
 
-    Model: modal propagation in the multimode section, linear access tapers; see ``picq.optics.multimode``.
+    Model: modal propagation in the multimode section (``picq.optics.multimode``), linear access tapers, and the
+    technology's excess loss for what a lateral model cannot know: scattering at the junctions. No reflections.
     """
 
     name: ClassVar[str] = "mmi1x2"
     ports: ClassVar[tuple[str, ...]] = ("o1", "o2", "o3")
     _sides: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]] = (("o1",), ("o3", "o2"))
-    width_mmi: float = param(default=6.0, lower=4.8, upper=12.0, unit="um", step=0.002, doc="width of the section")
-    length_mmi: float = param(default=32.7, lower=5.0, upper=200.0, unit="um", step=0.001, doc="length of the section")
-    pitch: float = param(default=3.04, lower=2.2, upper=4.2, unit="um", step=0.002, doc="pitch of the outputs")
+    width_mmi: float = param(default=4.2, lower=2.0, upper=40.0, unit="um", step=0.002, doc="width of the section")
+    length_mmi: float = param(
+        default=15.89, lower=5.0, upper=2000.0, unit="um", step=0.001, doc="length of the section"
+    )
+    pitch: float = param(default=2.112, lower=1.0, upper=20.0, unit="um", step=0.002, doc="pitch of the outputs")
     width_taper: float = param(
-        default=1.5, lower=0.6, upper=1.8, unit="um", step=0.002, doc="width of the access guides"
+        default=1.5, lower=0.3, upper=10.0, unit="um", step=0.002, doc="width of the access guides"
     )
     length_taper: float = param(
-        default=20.0, lower=10.0, upper=100.0, unit="um", step=0.001, doc="length of the access tapers"
+        default=20.0, lower=10.0, upper=500.0, unit="um", step=0.001, doc="length of the access tapers"
     )
     cross_section: str = setting(default="strip", doc="cross-section name")
+
+    def _body(self, wall: Wall, *size: Any) -> dict[tuple[str, str], jax.Array]:
+        half = split(wall, *size)
+        return {("o1", "o2"): half, ("o1", "o3"): half}
 
 
 @device
@@ -113,19 +137,26 @@ class Mmi2x2(_Mmi):
              ╲└────────────┘╱
                 length_mmi
 
-    Model: modal propagation in the multimode section, linear access tapers; see ``picq.optics.multimode``.
+    Model: modal propagation in the multimode section (``picq.optics.multimode``), linear access tapers, and the
+    technology's excess loss for what a lateral model cannot know: scattering at the junctions. No reflections.
     """
 
     name: ClassVar[str] = "mmi2x2"
     ports: ClassVar[tuple[str, ...]] = ("o1", "o2", "o3", "o4")
     _sides: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]] = (("o1", "o2"), ("o4", "o3"))
-    width_mmi: float = param(default=6.0, lower=4.8, upper=12.0, unit="um", step=0.002, doc="width of the section")
-    length_mmi: float = param(default=44.0, lower=5.0, upper=200.0, unit="um", step=0.001, doc="length of the section")
-    pitch: float = param(default=2.02, lower=1.8, upper=4.2, unit="um", step=0.002, doc="pitch of the access guides")
+    width_mmi: float = param(default=6.0, lower=2.0, upper=40.0, unit="um", step=0.002, doc="width of the section")
+    length_mmi: float = param(
+        default=43.28, lower=5.0, upper=2000.0, unit="um", step=0.001, doc="length of the section"
+    )
+    pitch: float = param(default=2.01, lower=1.0, upper=20.0, unit="um", step=0.002, doc="pitch of the access guides")
     width_taper: float = param(
-        default=1.5, lower=0.6, upper=1.8, unit="um", step=0.002, doc="width of the access guides"
+        default=1.6, lower=0.3, upper=10.0, unit="um", step=0.002, doc="width of the access guides"
     )
     length_taper: float = param(
-        default=20.0, lower=10.0, upper=100.0, unit="um", step=0.001, doc="length of the access tapers"
+        default=20.0, lower=10.0, upper=500.0, unit="um", step=0.001, doc="length of the access tapers"
     )
     cross_section: str = setting(default="strip", doc="cross-section name")
+
+    def _body(self, wall: Wall, *size: Any) -> dict[tuple[str, str], jax.Array]:
+        bar, cross = couple(wall, *size)
+        return {("o1", "o4"): bar, ("o2", "o3"): bar, ("o1", "o3"): cross, ("o2", "o4"): cross}

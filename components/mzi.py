@@ -8,10 +8,10 @@ import jax.numpy as jnp
 
 from picq import layout
 from picq.device import Device, bounds, device, param, setting
-from picq.errors import LayoutError
 from picq.optics.arm import Arm
 from picq.optics.phase_shifter import power_to_restore
 from picq.sdict import SDict, reciprocal
+from picq.slabs import join_slabs
 from picq.technology import Technology
 
 from .mmi import Mmi1x2
@@ -30,7 +30,8 @@ class Mzi(Device):
                   ╰─────────╯
                     length_x
 
-    Model: splitter and combiner are ``mmi1x2``; each arm is four Euler bends and straights (``picq.optics.arm``).
+    Model: splitter and combiner are ``mmi1x2``; each arm is four Euler bends and straights (``picq.optics.arm``); the
+    heater warms the lower arm too, by what reaches it (``picq.optics.heat``).
     """
 
     name: ClassVar[str] = "mzi"
@@ -40,12 +41,12 @@ class Mzi(Device):
         default=10.0, lower=0.0, upper=2000.0, unit="um", step=0.002, doc="upper minus lower arm"
     )
     length_x: float = param(
-        default=120.0, lower=60.0, upper=1000.0, unit="um", step=0.001, doc="straight under the heater"
+        default=120.0, lower=60.0, upper=10000.0, unit="um", step=0.001, doc="straight under the heater"
     )
     length_y: float = param(
         default=2.0, lower=0.002, upper=1000.0, unit="um", step=0.001, doc="vertical straights, lower arm"
     )
-    power_mw: float = param(default=0.0, lower=0.0, upper=75.0, unit="mw", doc="heater power")
+    power_mw: float = param(default=0.0, lower=0.0, upper=2000.0, unit="mw", doc="heater power")
     cross_section: str = setting(default="strip", doc="cross-section name")
 
     @property
@@ -53,34 +54,28 @@ class Mzi(Device):
         return ("splitter", "top", "bottom", "combiner")
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
-        splitter, combiner = self._mmi().model(wl, tech.at_site(0)), self._mmi().model(wl, tech.at_site(3))
+        splitter, combiner = self._mmi(tech).model(wl, tech.at_site(0)), self._mmi(tech).model(wl, tech.at_site(3))
         top = splitter[("o1", "o2")] * self._top().amplitude(wl, tech.at_site(1)) * combiner[("o2", "o1")]
-        bottom = splitter[("o1", "o3")] * self._bottom().amplitude(wl, tech.at_site(2)) * combiner[("o3", "o1")]
+        bottom = splitter[("o1", "o3")] * self._bottom(tech).amplitude(wl, tech.at_site(2)) * combiner[("o3", "o1")]
         return reciprocal({("o1", "o2"): top + bottom})
 
     def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "Mzi":
         wl, cold = jnp.asarray(wl0), self.replace(power_mw=0.0)
         ratios = [
-            mzi._top().amplitude(wl, place.at_site(1)) * jnp.conj(mzi._bottom().amplitude(wl, place.at_site(2)))
+            mzi._top().amplitude(wl, place.at_site(1)) * jnp.conj(mzi._bottom(tech).amplitude(wl, place.at_site(2)))
             for mzi, place in ((self, nominal), (cold, tech))
         ]
+        own, other = cold._top().phase_per_mw(wl, tech.at_site(1)), cold._bottom(tech).phase_per_mw(wl, tech.at_site(2))
         limit = bounds(type(self), nominal)["power_mw"].upper
-        return self.replace(power_mw=power_to_restore(wl0, ratios[0], ratios[1], limit, tech))
+        return self.replace(power_mw=power_to_restore(ratios[0], ratios[1], own - other, limit))
 
     def cell(self, tech: Technology) -> gf.Component:
-        if tech.cross_section(self.cross_section).sections:
-            raise LayoutError(
-                f"mzi is not drawn on cross-section '{self.cross_section}' of {tech.name}",
-                got="a guide with a slab: the slabs of the parting arms would leave a slit below the minimum space",
-                allowed=", ".join(n for n, x in tech.cross_sections.items() if not x.sections and not x.electrical),
-                remedy="choose a cross-section without slab",
-            )
         c = gf.Component()
-        mmi = layout.build(self._mmi(), tech)
+        mmi = layout.build(self._mmi(tech), tech)
         left, right = c << mmi, c << mmi
         layout.record(c, layout.instance_segments(c, left, "splitter"))
         top = layout.draw_arm(c, left.ports["o2"].center, self._top(), tech, segment="top")
-        layout.draw_arm(c, left.ports["o3"].center, self._bottom(), tech, segment="bottom")
+        layout.draw_arm(c, left.ports["o3"].center, self._bottom(tech), tech, segment="bottom")
         right.rotate(180)
         right.mirror_y()
         right.move(right.ports["o2"].center, top.end)
@@ -89,22 +84,25 @@ class Mzi(Device):
         c.add_port("o2", port=right.ports["o1"])
         for name, plane in zip(("e1", "e2"), top.contacts, strict=True):
             layout.port(c, name, plane, tech, "metal")
+        join_slabs(c, tech)
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:
-        mmi = self._mmi().paths(tech)
+        mmi = self._mmi(tech).paths(tech)
         return {
             **{f"splitter/{k}": v for k, v in mmi.items()},
             "top": self._top().length(tech),
-            "bottom": self._bottom().length(tech),
+            "bottom": self._bottom(tech).length(tech),
             **{f"combiner/{k}": v for k, v in mmi.items()},
         }
 
-    def _mmi(self) -> Mmi1x2:
-        return Mmi1x2(cross_section=self.cross_section)
+    def _mmi(self, tech: Technology) -> Mmi1x2:
+        return Mmi1x2.on(tech, cross_section=self.cross_section)
 
     def _top(self) -> Arm:
         return Arm(self.cross_section, self.length_x, self.length_y + self.delta_length / 2, True, self.power_mw)
 
-    def _bottom(self) -> Arm:
-        return Arm(self.cross_section, self.length_x, self.length_y, False)
+    def _bottom(self, tech: Technology) -> Arm:
+        radius, top = tech.cross_section(self.cross_section).radius, self._top()
+        apart = self._mmi(tech).pitch + 4 * radius + top.aside + self.length_y
+        return Arm(self.cross_section, self.length_x, self.length_y, False, neighbour=(self.power_mw, apart))

@@ -37,7 +37,7 @@ class Pad(Device):
 
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
-        layout.draw_box(c, (-self.width / 2, 0.0, self.width / 2, self.height), "pad", tech)
+        layout.draw_box(c, (-self.width / 2, 0.0, self.width / 2, self.height), tech.cross_section("metal").layer, tech)
         layout.port(c, "e1", (0.0, 0.0, 270.0, tech.cross_section("metal").width), tech, "metal")
         return c
 

@@ -7,7 +7,7 @@ import jax
 
 from picq import layout
 from picq.device import Device, device, param, setting
-from picq.optics.waveguide import BEND_P, euler_curvature_integral, euler_length_factor, propagate_bent
+from picq.optics.waveguide import BEND_P, euler_length_factor, propagate_bent
 from picq.sdict import SDict, reciprocal
 from picq.technology import Technology
 
@@ -37,9 +37,8 @@ class Route(Device):
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         site = tech.at_site(0)
-        curvature = self.bends * euler_curvature_integral(BEND_P) / site.cross_section(self.cross_section).radius
         length = self.paths(tech)["guide"]
-        return reciprocal({("o1", "o2"): propagate_bent(wl, site, self.cross_section, length, curvature)})
+        return reciprocal({("o1", "o2"): propagate_bent(wl, site, self.cross_section, length, self.bends)})
 
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()

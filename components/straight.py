@@ -28,7 +28,7 @@ class Straight(Device):
     ports: ClassVar[tuple[str, ...]] = ("o1", "o2")
     length: float = param(default=10.0, lower=0.01, upper=20000.0, unit="um", step=0.001, doc="length")
     width: float | None = param(
-        default=None, lower=0.44, upper=10.0, unit="um", step=0.002, doc="the cross-section's by default"
+        default=None, lower=0.2, upper=20.0, unit="um", step=0.002, doc="the cross-section's by default"
     )
     cross_section: str = setting(default="strip", doc="cross-section name")
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from picq import layout
 from picq.device import Device, device, param, setting
+from picq.optics.multimode import side_wall
+from picq.optics.taper import converted
 from picq.optics.waveguide import amplitude_db, propagate
 from picq.sdict import SDict, reciprocal
 from picq.technology import Technology
@@ -27,17 +29,19 @@ class Taper(Device):
                       ‾‾‾----│
                length
 
-    Model: adiabatic, phase 2 pi/wl ∫ n_eff(w(s)) ds by 8-point Gauss-Legendre quadrature, with the technology's taper
-    loss and the cross-section's propagation loss.
+    Model: phase 2 pi/wl ∫ n_eff(w(s)) ds by 8-point Gauss-Legendre quadrature; lost is what te0 hands over to te2 by
+    coupled local modes (``picq.optics.taper``), the cross-section's propagation loss, and the technology's taper loss
+    for roughness and radiation where te2 is cut off.
     """
 
     name: ClassVar[str] = "taper"
     ports: ClassVar[tuple[str, ...]] = ("o1", "o2")
+    lossless_is_unitary: ClassVar[bool] = False  # what te2 takes is lost
     length: float = param(default=20.0, lower=10.0, upper=1000.0, unit="um", step=0.001, doc="length")
     width1: float | None = param(
-        default=None, lower=0.44, upper=10.0, unit="um", step=0.002, doc="at o1; the cross-section's by default"
+        default=None, lower=0.2, upper=20.0, unit="um", step=0.002, doc="at o1; the cross-section's by default"
     )
-    width2: float = param(default=1.0, lower=0.44, upper=10.0, unit="um", step=0.002, doc="width at o2")
+    width2: float = param(default=1.0, lower=0.2, upper=20.0, unit="um", step=0.002, doc="width at o2")
     cross_section: str = setting(default="strip", doc="cross-section name")
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
@@ -46,7 +50,10 @@ class Taper(Device):
         widths = self._width1(tech) + (self.width2 - self._width1(tech)) * s
         n = site.n_eff(self.cross_section, jnp.asarray(wl)[..., None], widths) @ jnp.asarray(_WEIGHTS / 2)
         loss = site.cross_section(self.cross_section).loss_db_cm
-        amplitude = amplitude_db(site.data["taper"]["loss_db"])
+        grow = 1e-3 * site.process.width_nm
+        wall = side_wall(site, self.cross_section, wl)
+        lost = converted(wall, self._width1(tech) + grow, self.width2 + grow, self.length)
+        amplitude = amplitude_db(site.data["taper"]["loss_db"]) * jnp.exp(-lost / 2)  # first order, never negative
         return reciprocal({("o1", "o2"): amplitude * propagate(wl, n, self.length, loss)})
 
     def cell(self, tech: Technology) -> gf.Component:

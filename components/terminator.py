@@ -32,8 +32,8 @@ class Terminator(Device):
     name: ClassVar[str] = "terminator"
     ports: ClassVar[tuple[str, ...]] = ("o1",)
     lossless_is_unitary: ClassVar[bool] = False
-    length: float = param(default=30.0, lower=20.0, upper=200.0, unit="um", step=0.001, doc="length of the horn")
-    width: float = param(default=5.0, lower=3.0, upper=10.0, unit="um", step=0.002, doc="width of the horn's end")
+    length: float = param(default=30.0, lower=10.0, upper=500.0, unit="um", step=0.001, doc="length of the horn")
+    width: float = param(default=5.0, lower=2.0, upper=20.0, unit="um", step=0.002, doc="width of the horn's end")
     cross_section: str = setting(default="strip", doc="cross-section name")
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
@@ -46,6 +46,9 @@ class Terminator(Device):
         x, y = self.length, self.width
         roof = [(x, -y), (x + y, -y), (x + 1.4 * y, 0.0), (x + y, y), (x, y)]
         c.add_polygon([(layout.on_grid(a), layout.on_grid(b)) for a, b in roof], layer=tech.layer(xs.layer))
+        for s in xs.sections:
+            margin = (s.width - xs.width) / 2
+            layout.draw_box(c, (0.0, -y - margin, layout.on_grid(x + 1.4 * y) + margin, y + margin), s.layer, tech)
         start = (0.0, 0.0, 180.0, xs.width)
         layout.record(c, {"horn": (start,)})
         layout.port(c, "o1", start, tech, self.cross_section)

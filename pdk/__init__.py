@@ -31,14 +31,14 @@ def folder(name: str) -> Path:
 
 
 @cache
-def load(name: str) -> "Technology":
-    """The technology of that name, e.g. ``soi220``.
+def load(name: str, *, solver: bool = False) -> "Technology":
+    """The technology of that name, e.g. ``soi220``; with ``solver`` the mode solver stands in for the baked tables.
 
     Raises:
         SpecError: there is no technology of that name.
         NumericsError: JAX runs in float32.
     """
     path = folder(name)
-    from picq.technology import load as read
+    from picq.technology_files import load as read
 
-    return read(path)
+    return read(path, solver=solver)

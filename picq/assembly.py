@@ -10,6 +10,7 @@ from picq import catalogue, layout
 from picq.circuit import Circuit
 from picq.errors import LayoutError, nearest
 from picq.plan import Bundle, Link, Placement, Plan
+from picq.slabs import join_slabs
 from picq.technology import Technology
 
 
@@ -50,7 +51,6 @@ def assemble(circuit: Circuit, tech: Technology) -> Assembly:
         references[name].name = name
     _place(circuit, plan, references)
     for bundle in _bundles(circuit, plan, references, made):
-        tech.cross_section(bundle.cross_section)
         _route(c, bundle, references, tech, made)
     for wires in plan.wires:
         _wire(c, wires, references)
@@ -67,6 +67,7 @@ def assemble(circuit: Circuit, tech: Technology) -> Assembly:
         layout.record(c, layout.instance_segments(c, reference, name))
     for name, end in circuit.exposed:
         c.add_port(name, port=_port(references, end))
+    join_slabs(c, tech)
     _finish(c, plan, references, tech)
     return made
 
@@ -185,12 +186,13 @@ def _route(
     c: gf.Component, bundle: Bundle, references: dict[str, gf.ComponentReference], tech: Technology, made: Assembly
 ) -> None:
     starts, ends = ([_port(references, link[i]) for link in bundle.links] for i in (0, 1))
+    section = tech.cross_section(bundle.cross_section or tech.platform.default_cross_section).name
     try:
         routes = gf.routing.route_bundle(
             c,
             starts,
             ends,
-            cross_section=bundle.cross_section,
+            cross_section=section,
             separation=bundle.separation,
             start_straight_length=bundle.start,
             end_straight_length=bundle.end,
@@ -201,7 +203,7 @@ def _route(
     except (RuntimeError, ValueError) as error:
         raise _no_way(bundle, error) from error
     for link, start, end, drawn in zip(bundle.links, starts, ends, routes, strict=True):
-        made.routes[link] = (drawn.length_straights * c.kcl.dbu, drawn.n_bend90, bundle.cross_section)
+        made.routes[link] = (drawn.length_straights * c.kcl.dbu, drawn.n_bend90, section)
         planes = tuple((p.center[0], p.center[1], (p.orientation + 180.0) % 360.0, p.width) for p in (start, end))
         layout.record(c, {f"{route_name(link[0])}/guide": planes})
 

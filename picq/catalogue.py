@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from picq.errors import SpecError, nearest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from picq.device import Device
     from picq.technology import Technology
 
@@ -33,12 +35,23 @@ def device(name: str) -> "type[Device]":
     return known[name]
 
 
-def technology(name: str) -> "Technology":
-    """The technology of that name.
+def folder(technology: str) -> "Path":
+    """The folder of a technology's data files.
+
+    Raises:
+        SpecError: there is none; says the nearest spelling.
+    """
+    from picq.pdk import folder as place  # pyright: ignore[reportMissingImports]
+
+    return place(technology)
+
+
+def technology(name: str, *, solver: bool = False) -> "Technology":
+    """The technology of that name; with ``solver`` its guides are solved anew instead of read from tables.
 
     Raises:
         SpecError: there is none; says the nearest spelling.
     """
     from picq.pdk import load  # pyright: ignore[reportMissingImports]
 
-    return load(name)
+    return load(name, solver=solver)

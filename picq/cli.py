@@ -16,10 +16,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from picq import cli_optics
 from picq.errors import PicqError, SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from picq.design.result import Design
     from picq.design.tolerance import Tolerance
@@ -163,33 +164,41 @@ def run(
 
     refuse_strangers(out)
     job = Job.read(spec)
-    _say(f"{job.spec.name} on {job.tech.name}: {len(job.problem.slots)} free parameters, seed {job.spec.seed}")
-    with _progress() as report:
+    say(f"{job.spec.name} on {job.tech.name}: {len(job.problem.slots)} free parameters, seed {job.spec.seed}")
+    with progress() as report:
         design = job.optimise(_work(out) / "checkpoint.npz", resume=resume, report=report)
     design.save(_work(out) / "design.json")
     chip = job.finish(design)
     _show_design(chip.design)
-    with _progress() as report:
+    with progress() as report:
         tolerance = chip.tolerance(report=report)
-    _say(tolerance.text())
+    say(tolerance.text())
     return _export(chip, tolerance, out, as_json)
 
 
 @app.command()
 def simulate(
-    spec: SpecFile,
+    spec: Annotated[str, typer.Argument(help="specification file; or a guide or device, with -t", show_default=False)],
     design: DesignFile = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="write the spectra as CSV, in dB")] = None,
+    technology: Annotated[str | None, typer.Option("--technology", "-t", help="of a single guide or device")] = None,
+    figure: Annotated[str, typer.Option("--figure", help="of a guide, comma separated")] = "n_eff,n_g",
+    wl: cli_optics.Wavelength = 1.55,
+    mode: Annotated[str, typer.Option(help="of a guide")] = "te0",
+    parameter: Annotated[list[str] | None, typer.Option("--parameter", "-p", help="name=number, repeatable")] = None,
+    solver: Annotated[bool, typer.Option(help="ask the mode solver itself, not the baked tables (slow)")] = False,
     as_json: Json = False,
 ) -> int:
-    """Figures of the nominal circuit against the targets."""
+    """Figures of the nominal circuit against the targets; or of one guide or device (strip -t soi220 --figure n_g)."""
+    if technology is not None:
+        return cli_optics.simulate_part(spec, technology, figure, wl, mode, parameter or [], solver, as_json)
     from picq.design.result import write_whole
     from picq.job import Job, spectra_csv
 
-    problem, found = Job.read(spec).settled(_loaded(design))
+    problem, found = Job.read(Path(spec), solver=solver).settled(_loaded(design))
     if out is not None:
         write_whole(out, spectra_csv(problem, found).encode())
-        _say(f"spectra: {out}")
+        say(f"spectra: {out}")
     if as_json:
         print(json.dumps(found.figures, indent=2, sort_keys=True))
     _show_figures(found.figures)
@@ -206,11 +215,11 @@ def optimise(
     """Search for parameters that meet the targets; a checkpoint beside the design allows --resume."""
     from picq.job import Job
 
-    with _progress() as report:
+    with progress() as report:
         found = Job.read(spec).optimise(out.with_suffix(".checkpoint.npz"), resume=resume, report=report)
     found.save(out)
     _show_design(found)
-    _say(f"design: {out}")
+    say(f"design: {out}")
     if as_json:
         print(json.dumps(found.as_dict(), indent=2, sort_keys=True))
     return 0 if found.met else 1
@@ -232,14 +241,14 @@ def tolerance(
     from picq.job import Job
 
     problem, made = Job.read(spec).settled(_loaded(design))
-    with _progress() as report:
+    with progress() as report:
         found = sample(problem, made.circuit(problem, whole=False), samples=samples, report=report)
     if out is not None:
         found.save(out)
-        _say(f"tolerance: {out}")
+        say(f"tolerance: {out}")
     if as_json:
         print(json.dumps(found.as_dict(), indent=2, sort_keys=True))
-    _say(found.text())
+    say(found.text())
     return 0
 
 
@@ -291,9 +300,13 @@ def export(
 
     refuse_strangers(out)
     chip = Job.read(spec).finish(Design.load(design))
-    with _progress() as report:
+    with progress() as report:
         found = chip.tolerance(samples=samples, report=report)
     return _export(chip, found, out, as_json)
+
+
+app.command()(cli_optics.bake)
+app.command()(cli_optics.modes)
 
 
 @app.command()
@@ -309,7 +322,7 @@ def diff(
     differences = compare_masks(first, read_layout(second))
     if as_json:
         print(json.dumps(differences))
-    _say("\n".join(differences) if differences else "the same geometry")
+    say("\n".join(differences) if differences else "the same geometry")
     return 1 if differences else 0
 
 
@@ -318,12 +331,12 @@ def _export(chip: "Chip", found: "Tolerance", out: Path, as_json: bool) -> int:
 
     tapeout = chip.checked(found, _work(out))
     for report in tapeout.reports:
-        _say(report.text())
+        say(report.text())
     bundle = write(tapeout, out)
     if as_json:
         print(json.dumps(bundle.manifest, indent=2, sort_keys=True))
     missed = "" if chip.design.met else "\nthe specification is NOT met: " + "; ".join(chip.design.unmet)
-    _say(f"report: {out / 'report.html'}\nGDS:    {out / 'chip.gds'}{missed}")
+    say(f"report: {out / 'report.html'}\nGDS:    {out / 'chip.gds'}{missed}")
     return 0 if chip.design.met else 1
 
 
@@ -338,35 +351,43 @@ def _loaded(path: Path | None) -> "Design | None":
     return None if path is None else Design.load(path)
 
 
-def _progress() -> Any:
+def progress() -> Any:
     from picq.design.progress import bar
 
     return bar()
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
 def _show_design(design: "Design") -> None:
     landed = f"{design.landed} of {design.starts} random starts meet every target"
-    _say(f"design: {design.status}; {landed} (seed {design.seed})")
+    say(f"design: {design.status}; {landed} (seed {design.seed})")
     _show_figures(design.figures)
 
 
 def _show_figures(figures: "Mapping[str, Mapping[str, Any]]") -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("figure", "target", "worst", "channels", "met"):
-        table.add_column(heading)
+    rows = []
     for label, row in figures.items():
         asked = "" if row["asked"] is None else f"{row['sense']} {row['asked']:g} {row['unit']}"
         channels = "  ".join(f"{name} {value:.3g}" for name, value in row["channels"].items())
-        table.add_row(label, asked, f"{row['worst']:.3g} {row['unit']}", channels, "yes" if row["met"] else "NO")
+        rows.append((label, asked, f"{row['worst']:.3g} {row['unit']}", channels, "yes" if row["met"] else "NO"))
+    show_table(("figure", "target", "worst", "channels", "met"), rows)
+
+
+def show_table(headings: "Iterable[str]", rows: "Iterable[Iterable[str]]") -> None:
+    """A plain table on stderr."""
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
 
 
 def _verdict(report: "Report", as_json: bool) -> int:
     if as_json:
         print(report.json())
-    _say(report.text())
+    say(report.text())
     return 0 if report.passed else 1

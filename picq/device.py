@@ -143,11 +143,16 @@ class Device:
         """The device with the technology's own defaults, and ``values`` on top.
 
         Raises:
-            SpecError: a name is unknown or a value lies outside the technology's bounds.
+            SpecError: the technology does not offer the device, a name is unknown, or a value lies outside the
+                technology's bounds.
         """
+        check_available(cls, tech)
         check_names(cls, values)
-        defaults = {name: b.default for name, b in bounds(cls, tech).items()}
-        chosen = cls(**{**defaults, **tech.platform.device_settings(cls.name), **values})
+        own = {f.name for f in dataclasses.fields(cls)}
+        shared = {k: v for k, v in tech.platform.device_settings("every").items() if k in own}
+        settings = {**shared, **tech.platform.device_settings(cls.name), **values}
+        defaults = {name: b.default for name, b in bounds(cls, tech, settings.get("cross_section")).items()}
+        chosen = cls(**{**defaults, **settings})
         check_bounds(chosen, tech)
         return chosen
 
@@ -163,12 +168,20 @@ class Device:
         return self.replace(**values)
 
 
-def bounds(kind: type[Device], tech: "Technology | None" = None) -> dict[str, Bounds]:
-    """Bounds of every parameter of a device class, tightened by the technology where it says so."""
+def bounds(
+    kind: type[Device], tech: "Technology | None" = None, cross_section: str | None = None
+) -> dict[str, Bounds]:
+    """Bounds of every parameter of a device class, tightened by the technology where it says so.
+
+    Args:
+        kind: the class.
+        tech: the technology; None: the class's own bounds.
+        cross_section: name of the guide, where the technology has other bounds for it than for its default.
+    """
     own = {f.name: f.metadata["bounds"] for f in dataclasses.fields(kind) if f.metadata["kind"] == "param"}
     if tech is None:
         return own
-    for name, change in tech.platform.device_bounds(kind.name).items():
+    for name, change in tech.platform.device_bounds(kind.name, cross_section).items():
         if name not in own:
             raise SpecError(
                 f"{tech.name}/devices.yaml: unknown parameter '{kind.name}.{name}'",
@@ -179,9 +192,17 @@ def bounds(kind: type[Device], tech: "Technology | None" = None) -> dict[str, Bo
     return own
 
 
+def check_available(kind: type[Device], tech: "Technology") -> None:
+    """Raise SpecError when the technology says that the device makes no sense on it."""
+    reason = tech.platform.unavailable.get(kind.name)
+    if reason is not None:
+        remedy = "use another technology or another device"
+        raise SpecError(f"{kind.name} is not available on {tech.name}: {reason}", remedy=remedy)
+
+
 def check_bounds(dev: Device, tech: "Technology") -> None:
     """Raise SpecError when a concrete value of ``dev`` lies outside the technology's bounds."""
-    for name, b in bounds(type(dev), tech).items():
+    for name, b in bounds(type(dev), tech, getattr(dev, "cross_section", None)).items():
         value = getattr(dev, name)
         for i, v in enumerate(value) if isinstance(value, tuple) else ((None, value),):
             _number(v, f"{dev.name}.{name}" + ("" if i is None else f"[{i}]"), b, f" on {tech.name}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from picq import assembly, layout
+from picq import assembly, catalogue, layout
 from picq.circuit import Circuit
 from picq.design.optimise import appraise, as_drawn, optimise
 from picq.design.problem import Problem
@@ -41,15 +41,19 @@ class Job:
     problem: Problem
 
     @classmethod
-    def read(cls, path: Path) -> "Job":
+    def read(cls, path: Path, *, solver: bool = False) -> "Job":
         """Read a specification file.
+
+        Args:
+            path: of the file.
+            solver: ask the mode solver itself instead of the technology's tables: slow, for comparison.
 
         Raises:
             SpecError: an entry is wrong; names its place in the file.
             LayoutError: the layout's own circuit cannot be placed or routed.
         """
         spec = load_spec(path)
-        problem = Problem(spec)
+        problem = Problem(spec, catalogue.technology(spec.technology, solver=True) if solver else None)
         start = problem.whole
         if start.plan.placements:
             problem = Problem(spec, problem.tech, assembly.routed(start, start.assembled(problem.tech)))
@@ -115,8 +119,8 @@ class Chip:
         return lvs(
             gds,
             canonical(self.made.component, self.circuit.plan.top_cell),
-            tech.layer("waveguide"),
-            tech.layer("pad"),
+            tech.guide_layers,
+            tech.metal_layer,
             layout.segments(self.made.component),
             {name: float(length) for name, length in self.circuit.paths(tech).items()},
             self.made.nets,

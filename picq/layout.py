@@ -18,7 +18,7 @@ from gdsfactory.cross_section import xsection
 from gdsfactory.technology import LayerView, LayerViews
 
 from picq import catalogue
-from picq.device import Device, check_bounds, check_names
+from picq.device import Device, check_available, check_bounds, check_names
 from picq.errors import LayoutError, SpecError
 from picq.optics.arm import Arm
 from picq.optics.waveguide import BEND_P
@@ -32,8 +32,9 @@ def build(device: Device, tech: Technology) -> gf.Component:
     """The device's mask on ``tech``; the same device is drawn once.
 
     Raises:
-        SpecError: a value lies outside the technology's bounds.
+        SpecError: the technology does not offer the device, or a value lies outside its bounds.
     """
+    check_available(type(device), tech)
     active = activate(tech)
     if catalogue.devices().get(device.name) is type(device):
         return active.cells[device.name](**device.settings())
@@ -68,6 +69,7 @@ def pdk(tech: Technology) -> gf.Pdk:
 
 def _made_pdk(tech: Technology) -> gf.Pdk:
     name = tech.name
+    kinds = {n: kind for n, kind in catalogue.devices().items() if n not in tech.platform.unavailable}
     sections: dict[str, Any] = {}
     default_names: dict[str, str] = {}
     for xs in tech.cross_sections.values():
@@ -83,10 +85,9 @@ def _made_pdk(tech: Technology) -> gf.Pdk:
         ),
         cross_sections=sections,
         cross_section_default_names=default_names,
-        # the electrical router's corner is gdsfactory's own
-        cells={n: _cell_function(kind, tech) for n, kind in catalogue.devices().items()}
-        | {"wire_corner": gf.components.wire_corner},
-        models={n: model_function(kind, tech) for n, kind in catalogue.devices().items()},
+        cells={n: _cell_function(kind, tech) for n, kind in kinds.items()}
+        | {"wire_corner": _own_copy(gf.components.wire_corner)},
+        models={n: model_function(kind, tech) for n, kind in kinds.items()},
         bend_points_distance=0.1,
         max_cellname_length=32,
     )
@@ -114,6 +115,11 @@ def _cross_section_factory(xs: CrossSection) -> Callable[..., gf.CrossSection]:
     return factory
 
 
+def _own_copy(cell: Callable[..., gf.Component]) -> Callable[..., gf.Component]:
+    """A cell of gdsfactory with a cache of its own: cross-sections of one name differ between technologies."""
+    return gf.cell_with_module_name(inspect.unwrap(cell), layout_cache=False)  # pyright: ignore
+
+
 def _cell_function(kind: type[Device], tech: Technology) -> Callable[..., gf.Component]:
     """``kind`` as a gdsfactory cell: a function of its parameters, with the technology's defaults."""
 
@@ -130,10 +136,12 @@ def _cell_function(kind: type[Device], tech: Technology) -> Callable[..., gf.Com
     draw.__doc__ = kind.__doc__
     cell: Any = gf.cell(draw, check_instances=kf.conf.CheckInstances.IGNORE, layout_cache=False)  # pyright: ignore[reportCallIssue]
 
+    wire = _own_copy(gf.components.straight) if kind.name == "straight" else None
+
     def strict(**settings: Any) -> gf.Component:
         section = settings.get("cross_section", defaults.get("cross_section"))
-        if kind.name == "straight" and tech.cross_section(_section_name(section, tech)).electrical:
-            return gf.components.straight(**settings)  # routers ask for wires by the same name
+        if wire is not None and tech.cross_section(_section_name(section, tech)).electrical:
+            return wire(**settings)  # routers ask for wires by the same name
         check_names(kind, settings)
         return cell(**settings)
 
@@ -254,10 +262,11 @@ def draw_heater(c: gf.Component, x0: float, x1: float, y: float, tech: Technolog
     """
     heater = tech.data["heater"]
     half, block = float(heater["width_um"]) / 2, float(heater["contact_um"])
-    draw_box(c, (x0, y - half, x1, y + half), "heater", tech)
+    film, metal = tech.cross_section("heater").layer, tech.cross_section("metal").layer
+    draw_box(c, (x0, y - half, x1, y + half), film, tech)
     planes = []
     for left in (x0, x1 - block):
-        for layer in ("heater", "pad"):
+        for layer in (film, metal):
             draw_box(c, (left, y - block / 2, left + block, y + block / 2), layer, tech)
         planes.append((left + block / 2, y + block / 2, 90.0, block))
     return planes[0], planes[1]

@@ -144,7 +144,7 @@ class _Reader:
             return self.tech.cross_sections[section].electrical
         function = self.functions.get(component, component)
         if function in self.devices:
-            return not self.devices[function].on(self.tech).ports
+            return not self.devices[function].ports
         # without the component itself, only gdsfactory's naming of ports tells: e1, e2 … are electrical
         ports = [end.partition(",")[2] for end in used if end.partition(",")[0].partition("<")[0] == instance]
         return component in self.dark or (bool(ports) and all(p[:1] == "e" and p[1:].isdigit() for p in ports))

@@ -32,7 +32,7 @@ class Bundle:
         waypoints: points (um) that the first route passes, none to leave the way to the router.
         separation: distance of neighbouring centre lines, um.
         start, end: straight length before the first and after the last bend, um.
-        cross_section: of the routes.
+        cross_section: of the routes; None: the technology's default.
     """
 
     links: tuple[Link, ...]
@@ -40,7 +40,7 @@ class Bundle:
     separation: float = 10.0
     start: float = 0.0
     end: float = 0.0
-    cross_section: str = "strip"
+    cross_section: str | None = None
 
 
 @dataclass(frozen=True)

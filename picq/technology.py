@@ -1,8 +1,8 @@
 """Technologies: one object per foundry process that feeds both the cells and the models.
 
-A technology is a folder of YAML files (``pdk/<name>/``), read by :func:`load`. Names and drawing data are static
-(:class:`Platform`); the numbers that light sees are pytree leaves, so a Monte-Carlo sweep is a ``vmap`` over
-technologies.
+A technology is a folder of YAML files and baked tables (``pdk/<name>/``), read by ``technology_files.load``. Names and
+drawing data are static (:class:`Platform`); the numbers that light sees are pytree leaves, so a Monte-Carlo sweep is a
+``vmap`` over technologies.
 """
 
 import dataclasses
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import yaml
-from jax.core import Tracer
 
-from picq.errors import NumericsError, SpecError, nearest
-from picq.optics.coupler import ExpandedSplitting, fit_gap
-from picq.optics.waveguide import ExpandedIndex, hermite_coefficients
+from picq.errors import SpecError, nearest
+from picq.optics.bend import Bend
+from picq.optics.fibre import Tip
+from picq.optics.guided import Baked, Point, Solved
+from picq.optics.profile import Profile, principal_indices
+from picq.optics.stack import Stack
 from picq.signoff.rules import RuleDeck, load_deck
 
 if TYPE_CHECKING:
@@ -39,12 +39,14 @@ class Process:
         thickness_nm: device-layer thickness.
         gap_nm: change of coupler gaps on top of what the width does.
         temperature_k: chip temperature above the technology's reference.
+        slab_nm: thickness of the film left beside ribs.
     """
 
     width_nm: Any = 0.0
     thickness_nm: Any = 0.0
     gap_nm: Any = 0.0
     temperature_k: Any = 0.0
+    slab_nm: Any = 0.0
 
     def __add__(self, other: "Process") -> "Process":
         return jax.tree.map(jnp.add, self, other)
@@ -65,26 +67,46 @@ class CrossSection:
     """One guide, for the mask and for the light.
 
     Attributes:
-        index: effective-index model, None for an electrical cross-section.
+        modes: effective index by mode name (``te0`` …), empty for an electrical cross-section.
         loss_db_cm: propagation loss.
-        bend_index_um2: n_eff rises by this over R² in a bend of radius R.
-        bend_mismatch_db_um2: power lost at a straight-to-bend junction, times R².
+        bend: what curvature does to the light; None for an electrical cross-section.
         name, width, radius, radius_min: drawing data in um; radius is the default of bends.
         sections: further layers drawn along (slab, cladding).
         layer: the layer whose width is ``width`` and whose area LVS measures.
+        partial_etch: whether the film's slab is left beside the guide (a rib).
+        margin: what the mode solver needs around the guide, um.
     """
 
-    index: ExpandedIndex | None
+    modes: dict[str, Baked | Solved]
     loss_db_cm: Any
-    bend_index_um2: Any
-    bend_mismatch_db_um2: Any
+    bend: Bend | None
     name: str = field(metadata={"static": True})
     layer: str = field(metadata={"static": True})
     width: float = field(metadata={"static": True})
     radius: float = field(metadata={"static": True})
     radius_min: float = field(metadata={"static": True})
     sections: tuple[Section, ...] = field(metadata={"static": True})
-    electrical: bool = field(metadata={"static": True})
+    partial_etch: bool = field(metadata={"static": True})
+    margin: float = field(metadata={"static": True})
+
+    @property
+    def electrical(self) -> bool:
+        """Whether it guides no light."""
+        return not self.modes
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Pair:
+    """Two equal guides side by side.
+
+    Attributes:
+        splitting: ln(n_even - n_odd) of the supermodes.
+        shift: (n_even + n_odd)/2 less the index of one guide alone.
+    """
+
+    splitting: Baked | Solved
+    shift: Baked | Solved
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +120,41 @@ class Platform:
     stack: Mapping[str, Any]
     variation: Mapping[str, Any]
     devices: Mapping[str, Mapping[str, Any]]
+    film: Stack
 
     @cached_property
     def rules(self) -> RuleDeck:
         """The technology's DRC deck."""
         return load_deck(self.folder)
 
-    def device_bounds(self, device: str) -> dict[str, dict[str, Any]]:
-        """Changes that this technology makes to a device's defaults and bounds."""
-        return {k: dict(v) for k, v in self.devices.get(device, {}).items() if isinstance(v, Mapping)}
+    @property
+    def default_cross_section(self) -> str:
+        """Name of the guide of routes, and of devices that are not told another.
+
+        Raises:
+            SpecError: devices.yaml names none.
+        """
+        name = self.devices.get("every", {}).get("cross_section")
+        if name is None:
+            raise SpecError(f"{self.name}/devices.yaml names no default guide", remedy="add every: {cross_section: …}")
+        return name
+
+    @property
+    def unavailable(self) -> Mapping[str, str]:
+        """Devices that make no sense on this technology, and why."""
+        return self.devices.get("unavailable", {})
+
+    def device_bounds(self, device: str, cross_section: str | None = None) -> dict[str, dict[str, Any]]:
+        """Changes that this technology makes to a device's defaults and bounds, by parameter.
+
+        Those of the entry ``<device> on <cross_section>`` take the place of the device's own.
+        """
+        changes: dict[str, dict[str, Any]] = {}
+        for entry in (device, f"{device} on {cross_section}"):
+            for name, change in self.devices.get(entry, {}).items():
+                if isinstance(change, Mapping):
+                    changes[name] = {**changes.get(name, {}), **change}
+        return changes
 
     def device_settings(self, device: str) -> dict[str, Any]:
         """Static settings that this technology chooses for a device."""
@@ -120,22 +168,24 @@ class Technology:
 
     Attributes:
         cross_sections: by name.
-        couplers: supermode splitting by cross-section name.
+        couplers: coupling of two guides by cross-section name.
         thickness: nominal device-layer thickness, um.
+        slab: nominal thickness beside ribs, um; None where there is no partial etch.
         temperature_k: reference temperature.
-        n_clad: cladding index.
         data: compact-model numbers by group and name (``heater``, ``grating`` …), units in the names.
+        tip: what fibres see of tips at the chip's edge, or None.
         process: this chip's offset from nominal.
         mismatch: offsets per place, leaves of shape [sites] (see ``at_site``), or None.
         platform: names, layers, rules.
     """
 
     cross_sections: dict[str, CrossSection]
-    couplers: dict[str, ExpandedSplitting]
+    couplers: dict[str, Pair]
     thickness: Any
+    slab: Any
     temperature_k: Any
-    n_clad: Any
     data: dict[str, dict[str, Any]]
+    tip: Tip | None
     process: Process
     mismatch: Process | None
     platform: Platform = field(metadata={"static": True})
@@ -163,7 +213,7 @@ class Technology:
     def lossless(self) -> "Technology":
         """The same technology without propagation, bend and junction loss, and with ideal compact devices."""
         sections = {
-            name: dataclasses.replace(xs, loss_db_cm=0.0, bend_mismatch_db_um2=0.0)
+            name: dataclasses.replace(xs, loss_db_cm=0.0, bend=xs.bend and xs.bend.lossless())
             for name, xs in self.cross_sections.items()
         }
         data = {
@@ -186,6 +236,16 @@ class Technology:
             )
         return self.cross_sections[name]
 
+    @property
+    def guide_layers(self) -> tuple[Layer, ...]:
+        """Layers in which light is guided: those of the optical cross-sections."""
+        return tuple(dict.fromkeys(self.layer(x.layer) for x in self.cross_sections.values() if not x.electrical))
+
+    @property
+    def metal_layer(self) -> Layer:
+        """Layer of wires and pads."""
+        return self.layer(self.cross_section("metal").layer)
+
     def layer(self, name: str) -> Layer:
         """(layer, datatype) by name.
 
@@ -200,180 +260,114 @@ class Technology:
             )
         return self.platform.layers[name]
 
-    def n_eff(self, cross_section: str, wl: Any, width: Any = None) -> jax.Array:
+    def n_eff(self, cross_section: str, wl: Any, width: Any = None, mode: str = "te0") -> jax.Array:
         """Effective index on this chip.
 
         Args:
             cross_section: its name.
             wl: wavelength in um.
             width: drawn width in um; the cross-section's own by default.
+            mode: one of those that the technology has solved.
 
         Raises:
-            NumericsError: a concrete wavelength or width lies outside the range of the index model.
+            SpecError: the cross-section guides no light, or the mode is not among those solved.
+            NumericsError: a concrete value lies outside the range that was solved; traced ones give NaN there.
         """
-        xs = self.cross_section(cross_section)
-        if xs.index is None:
-            raise SpecError(f"cross-section '{cross_section}' of {self.name} guides no light")
-        width = xs.width if width is None else width
-        made = width + 1e-3 * self.process.width_nm
-        _inside(wl, xs.index.wl_range, f"wavelength of {self.name}.{cross_section}")
-        _inside(made, xs.index.width_range, f"width of {self.name}.{cross_section}")
-        return xs.index.n_eff(wl, made, *self._film())
+        known = self.guide(cross_section).modes
+        if mode not in known:
+            raise SpecError(
+                f"{self.name} has no mode '{mode}' of cross-section '{cross_section}'",
+                allowed=", ".join(known),
+                remedy="add it to the cross-section's `optics: modes` and run `picq bake`",
+            )
+        return self._asked(known[mode], cross_section, wl, self.point(cross_section, width))
 
     def slab_index(self, cross_section: str, wl: Any) -> jax.Array:
-        """Effective index of the film without side walls, on this chip: the limit of infinite width."""
-        xs = self.cross_section(cross_section)
-        if xs.index is None:
-            raise SpecError(f"cross-section '{cross_section}' of {self.name} guides no light")
-        return xs.index.n_eff(wl, jnp.inf, *self._film())
+        """Effective index (te) of the film without side walls, on this chip: the limit of infinite width."""
+        point = self.point(cross_section)
+        return self.platform.film.film_index(wl, point.thickness, point.temperature_k)
+
+    def cladding_index(self, wl: Any) -> jax.Array:
+        """Refractive index of the cladding, on this chip."""
+        return principal_indices(self.platform.film.cladding, wl, self.temperature_k + self.process.temperature_k)[0]
 
     def kappa(self, cross_section: str, wl: Any, gap: Any) -> jax.Array:
-        """Coupling in rad/um of two waveguides at a drawn ``gap`` (um), on this chip.
+        """Coupling in rad/um of two guides at a drawn ``gap`` (um), on this chip: pi (n_even - n_odd)/wl.
 
         Raises:
-            NumericsError: a concrete gap lies outside the range of the coupling model.
+            NumericsError: a concrete value lies outside the range that was solved; traced ones give NaN there.
         """
-        _inside(gap, self.coupler(cross_section).gap_range, f"gap of {self.name}.{cross_section}")
-        return self.coupler(cross_section).kappa(wl, *self.coupler_geometry(cross_section, gap))
+        splitting = self.coupler(cross_section).splitting
+        log = self._asked(splitting, cross_section, wl, self.point(cross_section, gap=gap))
+        return jnp.pi * jnp.exp(log) / wl
 
-    def coupler(self, cross_section: str) -> ExpandedSplitting:
-        """The coupling model of two waveguides of that cross-section."""
+    def pair_shift(self, cross_section: str, wl: Any, gap: Any) -> jax.Array:
+        """Mean index of the supermodes of two guides at a drawn ``gap`` (um) less that of one guide alone."""
+        return self._asked(self.coupler(cross_section).shift, cross_section, wl, self.point(cross_section, gap=gap))
+
+    def coupler(self, cross_section: str) -> Pair:
+        """The coupling of two guides of that cross-section.
+
+        Raises:
+            SpecError: it was not solved.
+        """
         if cross_section not in self.couplers:
             raise SpecError(
                 f"technology {self.name} has no coupling data for cross-section '{cross_section}'",
                 allowed=", ".join(self.couplers),
+                remedy="give the cross-section a range of gaps in `optics` and run `picq bake`",
             )
         return self.couplers[cross_section]
 
-    def coupler_geometry(self, cross_section: str, gap: Any) -> tuple[Any, Any, Any]:
-        """(gap, width, thickness) in um as fabricated."""
-        made_gap = gap + 1e-3 * (self.process.gap_nm - self.process.width_nm)
-        made_width = self.cross_section(cross_section).width + 1e-3 * self.process.width_nm
-        return made_gap, made_width, self._film()[0]
+    def guide(self, name: str) -> CrossSection:
+        """The cross-section of that name, which has to guide light.
 
-    def _film(self) -> tuple[Any, Any]:
-        return self.thickness + 1e-3 * self.process.thickness_nm, self.temperature_k + self.process.temperature_k
+        Raises:
+            SpecError: there is none, or it guides no light.
+        """
+        xs = self.cross_section(name)
+        if xs.electrical:
+            raise SpecError(f"cross-section '{name}' of {self.name} guides no light")
+        return xs
+
+    def bend(self, cross_section: str) -> Bend:
+        """What curvature does to a guide.
+
+        Raises:
+            SpecError: it was not solved.
+        """
+        bend = self.guide(cross_section).bend
+        if bend is None:
+            raise SpecError(
+                f"technology {self.name} has no bends of cross-section '{cross_section}'",
+                remedy=f"run `picq bake {self.name}`",
+            )
+        return bend
+
+    def point(self, cross_section: str, width: Any = None, gap: Any = None) -> Point:
+        """Geometry and temperature of a guide (of two at a drawn ``gap``) as this chip has them, um and K."""
+        xs = self.guide(cross_section)
+        grown = 1e-3 * self.process.width_nm
+        return Point(
+            width=(xs.width if width is None else width) + grown,
+            thickness=self.thickness + 1e-3 * self.process.thickness_nm,
+            slab=self.slab + 1e-3 * self.process.slab_nm if xs.partial_etch else None,
+            gap=None if gap is None else gap + 1e-3 * self.process.gap_nm - grown,
+            temperature_k=self.temperature_k + self.process.temperature_k,
+        )
+
+    def profile(self, cross_section: str, width: Any = None, gap: Any = None, *, whole: bool = False) -> Profile:
+        """Cross-section for the mode solver (``optics.modes.solve``) as this chip has it; see ``profile.guide``."""
+        p = self.point(cross_section, width, gap)
+        margin = self.guide(cross_section).margin
+        return self.platform.film.profile(p.width, p.thickness, p.slab, gap=p.gap, whole=whole, margin=margin)
+
+    def _asked(self, quantity: Baked | Solved, cross_section: str, wl: Any, point: Point) -> jax.Array:
+        quantity.ranges.check(f"cross-section '{cross_section}' of {self.name}", wl, point)
+        return quantity(wl, point)
 
     def pdk(self) -> "gf.Pdk":
         """An ordinary gdsfactory Pdk with picq's cells, and models for ``sax.circuit``."""
         from picq.layout import pdk
 
         return pdk(self)
-
-
-def _inside(value: Any, allowed: tuple[float, float], what: str) -> None:
-    if isinstance(value, Tracer):
-        return
-    values = np.asarray(value, float)
-    if values.size and (values.min() < allowed[0] - 1e-12 or values.max() > allowed[1] + 1e-12):
-        raise NumericsError(
-            f"{what} lies outside the range of its index model",
-            got=f"{values.min():g} … {values.max():g} um",
-            allowed=f"{allowed[0]:g} … {allowed[1]:g} um",
-            remedy="stay inside the range: the model does not extrapolate",
-        )
-
-
-def load(folder: Path) -> Technology:
-    """Read a technology from its folder of YAML files.
-
-    Raises:
-        SpecError: a file is missing or does not say what it has to.
-        NumericsError: float64 is off.
-    """
-    if not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
-        raise NumericsError(
-            "picq needs float64: in float32 the phase of light is wrong by 0.014 rad per cm",
-            remedy='run jax.config.update("jax_enable_x64", True) before anything else, or set JAX_ENABLE_X64=1',
-        )
-    layers = _read(folder, "layers")
-    stack = _read(folder, "stack")
-    platform = Platform(
-        name=folder.name,
-        folder=folder,
-        layers={name: (d["layer"], d["datatype"]) for name, d in layers.items()},
-        layer_colours={name: d["colour"] for name, d in layers.items()},
-        stack=stack,
-        variation=_read(folder, "variation"),
-        devices=_read(folder, "devices"),
-    )
-    n_clad = _read(folder, "materials")[stack["cladding"]["material"]]["n"]
-    reference = {"thickness0": stack["device"]["thickness_um"], "temperature0_k": stack["temperature_k"]}
-    sections, couplers = {}, {}
-    for name, d in _read(folder, "cross_sections").items():
-        sections[name] = _cross_section(name, d, reference)
-        if "coupling" in d:
-            couplers[name] = _splitting(d["coupling"], sections[name], n_clad)
-    data = {
-        group: {name: entry["value"] for name, entry in entries.items()}
-        for group, entries in _read(folder, "compact").items()
-    }
-    return Technology(
-        cross_sections=sections,
-        couplers=couplers,
-        thickness=reference["thickness0"],
-        temperature_k=reference["temperature0_k"],
-        n_clad=n_clad,
-        data=data,
-        process=Process(),
-        mismatch=None,
-        platform=platform,
-    )
-
-
-def _read(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / f"{name}.yaml"
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise SpecError(f"technology '{folder.name}' has no file {name}.yaml") from None
-    except yaml.YAMLError as error:
-        raise SpecError(f"{folder.name}/{name}.yaml is not YAML", got=str(error)) from None
-
-
-def _cross_section(name: str, d: Mapping[str, Any], reference: Mapping[str, float]) -> CrossSection:
-    index = None
-    if "index" in d:
-        i = d["index"]
-        points = [(0.0 if p["width"] == "slab" else 1 / p["width"], p) for p in i["points"]]
-        slope = lambda u, p: 0.0 if u == 0 else -p["dn_dwidth"] / u**2  # dn/du = -w² dn/dw; flat at u = 0
-        flat = lambda u: 0.0 if u == 0 else None
-        index = ExpandedIndex(
-            index=jnp.asarray(hermite_coefficients([(u, p["n_eff"], slope(u, p)) for u, p in points])),
-            group=jnp.asarray(hermite_coefficients([(u, p["n_group"], flat(u)) for u, p in points])),
-            thickness_slope=jnp.asarray(hermite_coefficients([(u, p["dn_dthickness"], flat(u)) for u, p in points])),
-            dn_dtemperature_k=i["dn_dtemperature_k"],
-            wl0=i["wl0"],
-            wl_range=tuple(i["wl_range"]),
-            width_range=tuple(i["width_range"]),
-            **reference,
-        )
-    return CrossSection(
-        index=index,
-        loss_db_cm=d.get("loss_db_cm", 0.0),
-        bend_index_um2=d.get("bend_index_um2", 0.0),
-        bend_mismatch_db_um2=d.get("bend_mismatch_db_um2", 0.0),
-        name=name,
-        layer=d["layer"],
-        width=d["width"],
-        radius=d["radius"],
-        radius_min=d["radius_min"],
-        sections=tuple(Section(**s) for s in d.get("sections", ())),
-        electrical=index is None,
-    )
-
-
-def _splitting(d: Mapping[str, Any], xs: CrossSection, n_clad: float) -> ExpandedSplitting:
-    gaps, splittings = np.array(d["gaps"]), np.array(d["splittings"])
-    fit, _ = fit_gap(gaps, splittings)
-    assert xs.index is not None
-    return ExpandedSplitting(
-        fit=jnp.asarray(fit),
-        slopes=jnp.asarray([d["dln_dwidth"], d["dln_dthickness"], d["dln_dwl"]]),
-        curvature_wl=d["d2ln_dwl2"] / 2,
-        gap0=d["gap0"],
-        width0=d["width0"],
-        n_clad=n_clad,
-        waveguide=xs.index,
-        gap_range=(float(gaps[0]), float(gaps[-1])),
-    )

@@ -138,7 +138,7 @@ def test_it_says_which_numbers_are_assumed(page):
         assert source in page.text
     assert "grating_coupler.n_full" not in page.text
     assert "strip 2 dB/cm" in page.text
-    assert "Thermal crosstalk between heaters is not modelled" in page.text
+    assert "Heat that a heater gives to another device is not modelled" in page.text
 
 
 def test_every_sigma_has_its_own_source(another):

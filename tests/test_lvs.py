@@ -5,13 +5,15 @@ import dataclasses
 import pytest
 from klayout import db
 
-from picq import assembly, layout
+from picq import assembly, layout, pdk
 from picq.circuit import Circuit
-from picq.components import BendEuler, Coupler, GratingCoupler, Pad, Straight, StraightHeater
+from picq.components import BendEuler, Coupler, GratingCoupler, Mzi, Pad, Straight, StraightHeater, Terminator
 from picq.errors import LayoutError
 from picq.plan import Bundle, Placement, Plan
+from picq.signoff.drc import drc
 from picq.signoff.extract import extract, length_tolerance
 from picq.signoff.lvs import lvs
+from picq.signoff.mask import canonical, write_mask
 
 GUIDE, METAL, HEATER, ETCH = (3, 0), (41, 0), (39, 0), (6, 0)
 
@@ -76,7 +78,7 @@ def compare(chip, tmp_path, change=None):
     path = tmp_path / "mask.gds"
     mask.write(str(path))
     lengths = {k: float(v) for k, v in circuit.paths(tech).items()}
-    return lvs(path, drawn, GUIDE, METAL, layout.segments(made.component), lengths, made.nets)
+    return lvs(path, drawn, (GUIDE,), METAL, layout.segments(made.component), lengths, made.nets)
 
 
 def questions(report):
@@ -107,7 +109,7 @@ def test_another_database_unit_passes(chip, tmp_path):
     lengths = {k: float(v) for k, v in circuit.paths(tech).items()}
     drawn = db.Layout()
     drawn.read(str(tmp_path / "mask.gds"))
-    fine = lvs(tmp_path / "fine.gds", drawn, GUIDE, METAL, layout.segments(made.component), lengths, made.nets)
+    fine = lvs(tmp_path / "fine.gds", drawn, (GUIDE,), METAL, layout.segments(made.component), lengths, made.nets)
     assert fine.passed, fine.text()
     assert fine.figures["segments"] == report.figures["segments"]
 
@@ -201,7 +203,7 @@ def test_length_of_a_polygonal_arc_is_within_its_derived_tolerance():
     outline = db.DPolygon([db.DPoint(x, y) for x, y in ring])
     region = db.Region(outline.to_itype(0.001))
     planes = {"arc": ((0.0, 0.0, 180.0, 0.5), (10.0, 10.0, 90.0, 0.5))}
-    got = extract(region, 0.001, planes)
+    got = extract([region], 0.001, planes)
     exact = 10 * np.pi / 2
     tolerance = length_tolerance(got.polygons[0], 0.5, 0.001)
     assert abs(got.area("arc", planes["arc"]) / 0.5 - exact) < tolerance < 0.006
@@ -218,7 +220,7 @@ def test_a_missing_heater_or_grating_is_found(chip, tmp_path, layer):
     mask.clear_layer(mask.layer(*layer))
     mask.write(str(tmp_path / "bare.gds"))
     lengths = {k: float(v) for k, v in circuit.paths(tech).items()}
-    report = lvs(tmp_path / "bare.gds", drawn, GUIDE, METAL, layout.segments(made.component), lengths, made.nets)
+    report = lvs(tmp_path / "bare.gds", drawn, (GUIDE,), METAL, layout.segments(made.component), lengths, made.nets)
     assert {f.check for f in report.errors} == {"shape"}
     assert f"{layer[0]}/0" in report.errors[0].message
 
@@ -278,3 +280,76 @@ def test_cells_are_drawn_by_the_technology_that_is_given(soi220):
     other = dataclasses.replace(soi220, cross_sections={**soi220.cross_sections, "strip": strip})
     assert layout.build(BendEuler(), other).dxmax == pytest.approx(20.25)
     assert layout.build(BendEuler(), soi220).dxmax == pytest.approx(10.25)
+
+
+@pytest.mark.parametrize("name", pdk.names())
+def test_a_routed_chip_of_every_technology_is_clean(name, tmp_path):
+    """Routes in the technology's own guide leave a coupler side by side, closer than their slabs are wide."""
+    tech = pdk.load(name)
+    reach = 6 * tech.cross_section(tech.platform.default_cross_section).radius
+    circuit = Circuit(
+        instances={
+            "split": Coupler.on(tech),
+            "filter": Mzi.on(tech),
+            "plain": Straight.on(tech),
+            "end": Terminator.on(tech),
+            "p1": Pad.on(tech),
+            "p2": Pad.on(tech),
+        },
+        connections=(("split,o3", "filter,o1"), ("split,o4", "plain,o1"), ("split,o2", "end,o1")),
+        exposed=(("in", "split,o1"), ("a", "filter,o2"), ("b", "plain,o2")),
+        plan=Plan(
+            placements=(
+                ("split", Placement(0.0, 0.0)),
+                ("filter", Placement(reach, reach)),
+                ("plain", Placement(reach, -reach)),
+                ("p1", Placement(reach - 100.0, 3 * reach)),
+                ("p2", Placement(reach + 1200.0, 3 * reach)),
+            ),
+            wires=(Bundle((("filter,e1", "p1,e1"),)), Bundle((("filter,e2", "p2,e1"),))),
+            top_cell="Cell0_small",
+        ),
+    )
+    if "grating_coupler" not in tech.platform.unavailable:
+        circuit = circuit.replace(
+            instances={**circuit.instances, "fibre": GratingCoupler.on(tech)},
+            connections=(*circuit.connections, ("plain,o2", "fibre,o1")),
+            exposed=(*circuit.exposed[:2], ("b", "fibre,o2")),
+        )
+    made = circuit.assembled(tech)
+    whole = assembly.routed(circuit, made)
+    gds = tmp_path / "chip.gds"
+    write_mask(made.component, gds, tmp_path / "chip.oas", "Cell0_small")
+    rules = drc(gds, tech.platform.rules.for_device())
+    assert not rules.findings, rules.text()
+    lengths = {k: float(v) for k, v in whole.paths(tech).items()}
+    drawn = canonical(made.component, "Cell0_small")
+    segments = layout.segments(made.component)
+    report = lvs(gds, drawn, tech.guide_layers, tech.metal_layer, segments, lengths, made.nets, made.unwired)
+    assert not report.findings, report.text()
+    assert report.figures["lengths_measured"] == len(lengths) > 10
+
+
+def test_wires_lie_on_the_metal_of_the_technology_that_is_active():
+    """Cross-sections of one name differ between technologies, so no cell of one may be taken for another's."""
+    for name in pdk.names():
+        tech = pdk.load(name)
+        cells = layout.activate(tech).cells
+        for cell in (cells["straight"](cross_section="metal"), cells["wire_corner"](cross_section="metal")):
+            layers = {(i.layer, i.datatype) for i in cell.kcl.layer_infos() if not cell.bbox(cell.kcl.layer(i)).empty()}
+            assert layers == {tech.metal_layer}
+
+
+def test_guides_that_cross_on_two_layers_are_two_guides():
+    across, along = um(0, -0.25, 20, 0.25), um(9.75, -10, 10.25, 10)
+    planes = {
+        "across": ((0.0, 0.0, 180.0, 0.5), (20.0, 0.0, 0.0, 0.5)),
+        "along": ((10.0, -10.0, 270.0, 0.5), (10.0, 10.0, 90.0, 0.5)),
+    }
+    apart = extract([across, along], 0.001, planes)
+    pieces = {name: {face.piece for face in faces} for name, faces in apart.faces.items()}
+    assert all(len(own) == 1 for own in pieces.values())
+    assert pieces["across"] != pieces["along"]
+    assert apart.area("across", planes["across"]) == pytest.approx(10.0, abs=1e-9)
+    joined = extract([across + along], 0.001, planes)
+    assert joined.faces["across"][0].piece == joined.faces["along"][0].piece

@@ -167,7 +167,8 @@ def test_infeasible_in_effect_is_not_met(problem):
 
 
 def test_loss_that_is_not_finite_stops_and_names_the_parameters(problem):
-    heater = {**problem.tech.data["heater"], "p_pi_mw": float("nan")}
+    heater = problem.tech.data["heater"]
+    heater = {**heater, "strip": {**heater["strip"], "near_k_um_mw": float("nan")}}
     tech = dataclasses.replace(problem.tech, data={**problem.tech.data, "heater": heater})
     options = {"starts": 2, "steps": 20, "rounds": 0, "chips": 0}
     with pytest.raises(NumericsError, match=r"s1\.coupler_lengths\[0\] = .*s1\.delays\[0\] = 17\d\."):

@@ -226,14 +226,14 @@ class Problem:
 
     def _check_range(self) -> None:
         wl = np.sort(C_UM_GHZ / self.comb.ghz[[0, -1]])
-        for name, index in ((xs.name, xs.index) for xs in self.guides):
-            if index is not None and not (index.wl_range[0] <= wl[0] and wl[1] <= index.wl_range[1]):
-                low, high = (C_UM_GHZ / v * 1e-3 for v in reversed(index.wl_range))
+        for name, ends in ((xs.name, xs.modes["te0"].ranges.wl) for xs in self.guides):
+            if not (ends[0] <= wl[0] and wl[1] <= ends[1]):
+                low, high = (C_UM_GHZ / v * 1e-3 for v in reversed(ends))
                 raise self.spec.error(
                     ("wavelengths",),
                     f"the grid leaves the range in which {self.tech.name} knows cross-section '{name}'",
                     got=f"{wl[0]:.4f} … {wl[1]:.4f} um",
-                    allowed=f"{index.wl_range[0]:g} … {index.wl_range[1]:g} um ({low:.3f} … {high:.3f} THz)",
+                    allowed=f"{ends[0]:g} … {ends[1]:g} um ({low:.3f} … {high:.3f} THz)",
                 )
 
     def _check_aliasing(self) -> None:

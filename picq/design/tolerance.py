@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,7 @@ def tolerance(
     count = spec.tolerance.samples if samples is None else samples
     variation = Variation.of(problem.tech)
     chips = _chips(problem, len(circuit.sites))
-    _check_widths(problem, chips, count)
+    _check_ranges(problem, chips, count)
     kinds = ("as_fabricated", "trimmed") if problem.trims else ("as_fabricated",)
     outputs, points = len(spec.channels.outputs), problem.comb.ghz.size
     histograms = {kind: SpectrumHistogram(outputs, points) for kind in kinds}
@@ -229,20 +230,34 @@ def _fabricate(problem: Problem, circuit: Circuit, indices: jax.Array) -> tuple[
     return jax.vmap(one)(indices)
 
 
-def _check_widths(problem: Problem, chips: Chips, count: int) -> None:
-    """Refuse samples on which a guide is outside its index model: traced widths do not meet the model's own check."""
+def _check_ranges(problem: Problem, chips: Chips, count: int) -> None:
+    """Refuse samples on which a guide leaves its tables: traced values do not meet the models' own check."""
     chip, local = jax.jit(jax.vmap(chips.offsets))(jnp.arange(count))
-    nm = np.asarray(chip.width_nm)[:, None] + np.pad(np.asarray(local.width_nm), ((0, 0), (0, 1)))
+    offsets = {
+        name: np.asarray(getattr(chip, name))[:, None] + np.pad(np.asarray(getattr(local, name)), ((0, 0), (0, 1)))
+        for name in QUANTITIES
+    }
+    tech = chips.tech
     for xs in problem.guides:
-        made = xs.width + 1e-3 * nm
-        if xs.index is not None and not xs.index.width_range[0] <= made.min() <= made.max() <= xs.index.width_range[1]:
-            index = int(np.argmax(np.abs(nm).max(axis=1)))
-            raise NumericsError(
-                f"the width of cross-section '{xs.name}' on sampled chips leaves its index model, furthest on {index}",
-                got=f"{made.min():.4g} … {made.max():.4g} um",
-                allowed="{:g} … {:g} um".format(*xs.index.width_range),
-                remedy="make sigma of width_nm in the technology's variation.yaml smaller, or extend the index model",
-            )
+        made_of = {
+            "width": xs.width + 1e-3 * offsets["width_nm"],
+            "thickness": tech.thickness + 1e-3 * offsets["thickness_nm"],
+            "temperature_k": tech.temperature_k + offsets["temperature_k"],
+        }
+        if xs.partial_etch:
+            made_of["slab"] = tech.slab + 1e-3 * offsets["slab_nm"]
+        tables = [xs.modes["te0"], *([tech.couplers[xs.name].splitting] if xs.name in tech.couplers else [])]
+        for (name, made), table in product(made_of.items(), tables):
+            ends = getattr(table.ranges, name)
+            if not ends[0] <= made.min() <= made.max() <= ends[1]:
+                index = int(np.argmax(np.abs(made - np.mean(made)).max(axis=1)))
+                raise NumericsError(
+                    f"the {name} of cross-section '{xs.name}' on sampled chips leaves its table, furthest on {index}",
+                    got=f"{made.min():.4g} … {made.max():.4g}",
+                    allowed="{:g} … {:g}".format(*ends),
+                    remedy=f"make the sigma of {name} in the technology's variation.yaml smaller, or widen the range "
+                    "in cross_sections.yaml (or the tolerance in stack.yaml) and run `picq bake`",
+                )
 
 
 def _check_finite(chips: Chips, figures: np.ndarray, first: int) -> None:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from picq.errors import SpecError, nearest
 from picq.technology import Process, Technology
 
-QUANTITIES = {"width_nm": "nm", "thickness_nm": "nm", "gap_nm": "nm", "temperature_k": "K"}
+QUANTITIES = {"width_nm": "nm", "thickness_nm": "nm", "gap_nm": "nm", "temperature_k": "K", "slab_nm": "nm"}
 """Names and units of the process quantities, in the order of ``Process``."""
 
 

@@ -1,7 +1,5 @@
-"""Waveguides: effective index as a smooth function of geometry, propagation, bends."""
+"""Waveguides: propagation along straights and bends."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -16,83 +14,25 @@ BEND_P = 0.5
 """Clothoid fraction of Euler bends where a device does not say otherwise; gdsfactory's default too."""
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class ExpandedIndex:
-    """Effective index of one guided mode, interpolated in width and expanded to first order in the rest.
-
-    ``n(w, t, wl, T) = N(u) + (N(u) - G(u)) (wl - wl0)/wl0 + H(u) (t - t0) + dn_dT (T - T0)``, with u = 1/w: N matches
-    value and slope at each reference width, G the group index, H the thickness slope. The group index is constant in
-    wl. A table baked by a mode solver can take this class's place: what picq calls is ``n_eff`` and the two ranges.
-
-    Attributes:
-        index: coefficients of N, ascending powers of u (um).
-        group: coefficients of G.
-        thickness_slope: coefficients of H (1/um).
-        dn_dtemperature_k: dn_eff/dT, 1/K.
-        wl0, thickness0, temperature0_k: the expansion point: um, um, K.
-        wl_range, width_range: where the expansion holds, um.
-    """
-
-    index: jax.Array
-    group: jax.Array
-    thickness_slope: jax.Array
-    dn_dtemperature_k: Any
-    wl0: Any
-    thickness0: Any
-    temperature0_k: Any
-    wl_range: tuple[float, float] = field(metadata={"static": True})
-    width_range: tuple[float, float] = field(metadata={"static": True})
-
-    def n_eff(self, wl: Any, width: Any, thickness: Any, temperature_k: Any) -> jax.Array:
-        """Effective index; wl, width, thickness in um, temperature in K; the arguments broadcast."""
-        u = 1.0 / jnp.asarray(width)
-        n = jnp.polyval(self.index[::-1], u)
-        slope_wl = (n - jnp.polyval(self.group[::-1], u)) / self.wl0
-        slope_t = jnp.polyval(self.thickness_slope[::-1], u)
-        return (
-            n
-            + slope_wl * (jnp.asarray(wl) - self.wl0)
-            + slope_t * (thickness - self.thickness0)
-            + self.dn_dtemperature_k * (temperature_k - self.temperature0_k)
-        )
-
-
-def hermite_coefficients(nodes: Sequence[tuple[float, float, float | None]]) -> np.ndarray:
-    """Ascending coefficients of the polynomial of least degree through (x, value, slope or None) nodes."""
-    count = sum(1 if slope is None else 2 for _, _, slope in nodes)
-    rows, values = [], []
-    for x, value, slope in nodes:
-        rows.append([x**k for k in range(count)])
-        values.append(value)
-        if slope is not None:
-            rows.append([k * x ** max(k - 1, 0) for k in range(count)])
-            values.append(slope)
-    return np.linalg.solve(np.array(rows, float), np.array(values, float))
-
-
 def propagate(wl: Any, n_eff: Any, length: Any, loss_db_cm: Any) -> jax.Array:
     """Complex amplitude after ``length`` um: phase exp(+2 pi i n_eff L / wl), power loss in dB/cm."""
     amplitude = 10.0 ** (-loss_db_cm * 1e-4 * length / 20.0)
     return amplitude * jnp.exp(2j * jnp.pi * n_eff * length / wl)
 
 
-def propagate_bent(
-    wl: Any, tech: "Technology", cross_section: str, length: Any, curvature: Any, width: Any = None
-) -> jax.Array:
-    """Complex amplitude of a guide with bends, as its place sees ``tech``: n_eff rises by c/R² along them.
+def propagate_bent(wl: Any, tech: "Technology", cross_section: str, length: Any, bends: int) -> jax.Array:
+    """Complex amplitude of a guide with Euler bends of its default radius, as its place sees ``tech``.
 
     Args:
         wl: wavelengths, um.
-        tech: gives index, loss and c of the cross-section.
+        tech: gives index, loss and bends of the cross-section.
         cross_section: its name.
         length: of the whole centre line, um.
-        curvature: ∫ ds/R² along it, 1/um.
-        width: drawn width, um; the cross-section's own by default.
+        bends: how many of its turns are bends of 90 degrees.
     """
-    xs = tech.cross_section(cross_section)
-    n_eff = tech.n_eff(cross_section, wl, width) + xs.bend_index_um2 * curvature / length
-    return propagate(wl, n_eff, length, xs.loss_db_cm)
+    xs = tech.guide(cross_section)
+    straight = propagate(wl, tech.n_eff(cross_section, wl), length, xs.loss_db_cm)
+    return straight * tech.bend(cross_section).euler_excess(wl, xs.radius, BEND_P, 90.0) ** bends
 
 
 def amplitude_db(loss_db: Any) -> Any:

@@ -1,11 +1,12 @@
 """What a mask holds, read from its polygons: pieces of waveguide between planes, and their lengths.
 
-Merged waveguide polygons are cut at planes that the design names (device ports and ends of segments). What touches
-which plane is the mask's own netlist; area over width is the length of a piece. KLayout only, no gdsfactory, no JAX.
+Merged waveguide polygons of each layer are cut at planes that the design names (device ports and ends of segments).
+What touches which plane is the mask's own netlist; area over width is the length of a piece. KLayout only, no
+gdsfactory, no JAX.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from klayout import db
@@ -48,21 +49,20 @@ class Extraction:
         return self.polygons[piece].area() + sum(plane[3] * _CUT_UM / 2 for plane in planes)
 
 
-def extract(guides: db.Region, dbu: float, segments: Mapping[str, tuple[Plane, ...]]) -> Extraction:
+def extract(guides: Iterable[db.Region], dbu: float, segments: Mapping[str, tuple[Plane, ...]]) -> Extraction:
     """Cut ``guides`` (in dbu) at the planes of all segments and find what lies inside each.
 
     Args:
-        guides: all shapes of the waveguide layer, in database units.
+        guides: all shapes of each waveguide layer, in database units; layers that cross are not joined.
         dbu: the database unit in um.
         segments: planes by segment, in um.
     """
-    guides = guides.merged()
     cuts = db.Region()
     for plane in {_key(p) for planes in segments.values() for p in planes}:
         cuts.insert(_box(plane, -_CUT_UM / 2, _CUT_UM / 2, _MARGIN_UM).to_itype(dbu))
     shapes = db.Shapes()
     polygons = []
-    for polygon in (guides - cuts).each():
+    for polygon in (polygon for layer in guides for polygon in (layer.merged() - cuts).each()):
         shapes.insert(db.PolygonWithProperties(polygon, {0: len(polygons)}))
         polygons.append(polygon.to_dtype(dbu))
     faces = {name: tuple(_face(p, shapes, dbu) for p in planes) for name, planes in segments.items()}

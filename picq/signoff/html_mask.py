@@ -160,5 +160,5 @@ def assumptions(tapeout: "TapeOut") -> str:
         f"<h3>Assumed numbers</h3>{table(caption, ['Number', 'Value', 'Source'], rows, numeric=(1,))}"
         f"<p>Propagation loss ({escape(losses)}) and other values marked as assumed stand in "
         f"<code>{escape(folder.name)}/cross_sections.yaml</code>; assumed standard deviations are named with the "
-        "sensitivities. Thermal crosstalk between heaters is not modelled.</p>"
+        "sensitivities. Heat that a heater gives to another device is not modelled (within a device it is).</p>"
     )

@@ -108,7 +108,7 @@ def _drift(problem: Problem) -> float | None:
     tech, ghz = problem.tech, problem.spec.channels.center_thz * 1e3
     settings = (v for dev in problem.measured.flat().instances.values() for v in dev.settings().values())
     names = {v for v in settings if isinstance(v, str) and v in tech.cross_sections}
-    guides = [tech.cross_sections[name] for name in names if tech.cross_sections[name].index is not None]
+    guides = [tech.cross_sections[name] for name in names if not tech.cross_sections[name].electrical]
     if len(guides) != 1:
         return None
     (guide,), wl = guides, C_UM_GHZ / ghz

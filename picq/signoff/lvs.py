@@ -21,7 +21,7 @@ WIDTH_TOLERANCE_UM = 0.002
 def lvs(
     path: Path,
     drawn: db.Layout,
-    guide: Layer,
+    guides: Sequence[Layer],
     metal: Layer,
     segments: Segments,
     lengths: Mapping[str, float],
@@ -33,7 +33,7 @@ def lvs(
     Args:
         path: GDS or OASIS file.
         drawn: the layout as the design draws it: every layer of the mask has to have its shapes.
-        guide: waveguide layer.
+        guides: waveguide layers.
         metal: layer of wires and pads.
         segments: planes of every segment of the circuit, um (``picq.layout.segments``).
         lengths: the length that the model used, um, by segment (``Circuit.paths``).
@@ -51,8 +51,8 @@ def lvs(
     from picq.signoff.drc import read_layout
 
     mask = read_layout(path)
-    got = extract(_region(mask, guide), mask.dbu, segments)
-    want = extract(_region(drawn, guide), drawn.dbu, segments)
+    got = extract([_region(mask, layer) for layer in guides], mask.dbu, segments)
+    want = extract([_region(drawn, layer) for layer in guides], drawn.dbu, segments)
     findings = [*_connections(segments, got), *_joints(segments, got, lengths)]
     measured, off = _lengths(segments, got, lengths, mask.dbu)
     findings += [

@@ -1,0 +1,54 @@
+"""The whole of `picq bake`: the tables of a technology's guides, then what is solved once on top of them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from picq.optics import bake, reductions
+from picq.technology_files import load, tasks
+
+Progress = Callable[[str, int, int], None]
+
+
+def bake_technology(
+    folder: Path, work: Path, *, jobs: int | None = None, force: bool = False, progress: Progress
+) -> dict[str, dict[str, float]]:
+    """Solve and write whatever is missing or stale.
+
+    Args:
+        folder: of the technology.
+        work: where solved points wait for their table, so that an interrupted run goes on.
+        jobs: processes; all cores by default.
+        force: solve again what is up to date.
+        progress: called with a name, how much of it is done, how much there is.
+
+    Returns:
+        Measured errors by name of what was written.
+
+    Raises:
+        SpecError: the YAML files are wrong.
+        NumericsError: a result is not good enough.
+    """
+    jobs = os.cpu_count() or 1 if jobs is None else jobs
+    if force:
+        for path in (folder / "baked").glob("*.json"):
+            path.unlink()
+    made = bake.bake(tasks(folder), folder / "baked", work, jobs, progress)
+    found = {task.name: errors for task, errors in made}
+    names = [r.name for r in reductions.reductions(load(folder, bare=True)) if reductions.stale(folder, r.name)]
+    if names:
+        progress("reductions", 0, len(names))
+        with bake.pool(jobs) as pool:
+            for n, (name, content) in enumerate(pool.imap_unordered(_reduce, [(folder, name) for name in names])):
+                reductions.write(folder, name, content)
+                found[name] = content.get("errors", {})
+                progress("reductions", n + 1, len(names))
+    return found
+
+
+def _reduce(job: tuple[Path, str]) -> tuple[str, dict]:
+    """In a process of the pool."""
+    folder, wanted = job
+    tech = load(folder, bare=True)
+    (chosen,) = [r for r in reductions.reductions(tech) if r.name == wanted]
+    return wanted, chosen.make(tech)
