@@ -51,7 +51,7 @@ class RingCoupler(Device):
     name: ClassVar[str] = "ring_coupler"
     ports: ClassVar[tuple[str, ...]] = ("o1", "o2", "o3", "o4")
     radius: float | None = param(
-        default=None, lower=1.0, upper=1000.0, unit="um", step=0.001, doc="of the ring; the cross-section's by default"
+        default=None, lower=1.0, upper=500.0, unit="um", step=0.001, doc="of the ring; the cross-section's by default"
     )
     gap: float = param(default=0.2, lower=0.05, upper=2.0, unit="um", step=0.002, doc="smallest gap")
     length: float = param(default=0.0, lower=0.0, upper=1000.0, unit="um", step=0.002, doc="straight part of the ring")
@@ -73,7 +73,8 @@ class RingCoupler(Device):
         n_eff = site.n_eff(self.cross_section, wl)
         half_ring = propagate(wl, n_eff, lengths["ring"] / 2, xs.loss_db_cm)
         half_ring = half_ring * bend.excess(wl, np.pi * radius / 2, curvature)
-        half_ring = half_ring * amplitude_db(jnp.where(self.length > 0, bend.mismatch_db(curvature), 0.0))
+        # a straight shorter than the mask can hold is none, and has no junctions
+        half_ring = half_ring * amplitude_db(jnp.where(self.length > 1e-3, bend.mismatch_db(curvature), 0.0))
         half_bus = propagate(wl, n_eff, lengths["bus"] / 2, xs.loss_db_cm)
         cross = 1j * jnp.sin(phi) * half_bus * half_ring * beside
         return reciprocal(

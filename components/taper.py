@@ -48,7 +48,8 @@ class Taper(Device):
         site = tech.at_site(0)
         s = (jnp.asarray(_NODES) + 1) / 2
         widths = self._width1(tech) + (self.width2 - self._width1(tech)) * s
-        n = site.n_eff(self.cross_section, jnp.asarray(wl)[..., None], widths) @ jnp.asarray(_WEIGHTS / 2)
+        n_at = jax.vmap(lambda width: site.n_eff(self.cross_section, wl, width), out_axes=-1)
+        n = n_at(widths) @ jnp.asarray(_WEIGHTS / 2)
         loss = site.cross_section(self.cross_section).loss_db_cm
         grow = 1e-3 * site.process.width_nm
         wall = side_wall(site, self.cross_section, wl)

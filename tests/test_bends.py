@@ -96,6 +96,7 @@ def test_radiation_does_not_depend_on_margin_or_absorber(margin, absorber):
     assert float(solve(slab(margin, absorber))) == pytest.approx(float(solve(slab())), rel=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", [6.0, 8.0, 20.0])
 def test_baked_bends_against_the_independent_solver(bend, radius):
     """One coarse level, so 2 % in the small difference of indices. Radiation: 10 % from the mesh (measured against the

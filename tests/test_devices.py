@@ -37,7 +37,13 @@ DRIVEN = [
     if b.step > 0 or parameter == "fill"
     for end in ("lower", "upper")
 ]
-COMPILED = [slow_but_first(tech, name) for tech, name in OPTICAL]
+# gradients and compilation are the same code on every technology: the others are left to `make test-all`
+COMPILED = [
+    pytest.param(
+        tech, name, id=f"{tech}-{name}", marks=() if tech == FIRST else (pytest.mark.slow, pytest.mark.exhaustive)
+    )
+    for tech, name in OPTICAL
+]
 
 
 def made(tech_name, name):

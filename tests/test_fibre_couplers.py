@@ -130,6 +130,7 @@ def gaussian_mode(diameter, level, wl=1.55):
     return Mode(jnp.asarray(1.44), (jnp.asarray(1.44),), field, mesh, made, wl, 0.0, profile, "te0")
 
 
+@pytest.mark.slow
 def test_two_gaussians_overlap_as_the_closed_form_says():
     """(2 a b/(a² + b²))²; the mesh's error falls with the square of the cell."""
     mfd = jnp.array([2.5, 3.0, 5.0, 10.4])
@@ -161,6 +162,7 @@ def test_two_meshes_reach_what_a_fine_one_has():
     np.testing.assert_allclose(coarse, fine, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_the_overlap_moves_as_its_gradient_says():
     """Through the mode solver, in width, wavelength and mode field diameter: 1e-6, as the indices."""
     f = jax.jit(lambda v: jnp.log(tip_overlap(oxide_tip(v[0]), v[1], v[2], levels=(2,))))
@@ -172,6 +174,7 @@ def test_the_overlap_moves_as_its_gradient_says():
         assert float(slopes[i]) == pytest.approx(float(numeric), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "width", "wl", "mfd"),
     [("soi220", 0.36, 1.54, 2.5), ("sin400", 0.37, 1.56, 3.3), ("sin800", 0.25, 1.53, 9.0)],
@@ -218,6 +221,7 @@ def test_the_chip_moves_the_tip(soi220):
     np.testing.assert_allclose(wider[("o1", "o2")], drawn[("o1", "o2")], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "mfd"), [("sin400", 2.0), ("sin800", 2.5)])
 def test_the_best_tip_is_found_through_the_gradient(name, mfd):
     """An optimum inside the bounds exists: thinner tips have wider modes than the fibre, thicker ones narrower. The

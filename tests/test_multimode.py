@@ -135,6 +135,7 @@ def _amplitude(body, m, access, centre, width):
     return (flow(a, b) + flow(b, a)) / 2 / np.sqrt(flow(a, a) * flow(b, b))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1.2, 2.5])
 def test_taper_coupling_is_the_full_vector_overlap(soi220, width):
     """<te2(w)|te0(w + h)> - <te2(w)|te0(w - h)> over 2 h, h = 0.02 um; its truncation and the lateral model: 1.5 %."""
@@ -204,6 +205,7 @@ def test_what_is_no_such_device_is_refused(soi220):
         Crossing(width_taper=3.0).cell(soi220)
 
 
+@pytest.mark.slow
 def test_longer_tapers_are_better(soi220):
     def loss(length):
         s = Taper(length, None, 3.0).model(jnp.array([1.55]), soi220.lossless())

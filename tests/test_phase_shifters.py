@@ -70,6 +70,7 @@ def test_what_flows_in_flows_out():
     assert float(jnp.sum(out)) == pytest.approx(0.0, abs=1e-13)
 
 
+@pytest.mark.slow
 def test_second_order_in_an_anisotropic_medium():
     """ln r of a line charge outside the domain, x and y scaled by the square roots of the coefficients."""
     exact = lambda x, y: jnp.log((x + 0.5) ** 2 / 2.0 + (y + 0.3) ** 2 / 5.0)
@@ -137,6 +138,7 @@ def test_long_line_on_the_substrate():
         assert float(substrate_rise(d, 1e6, 0.0, 725.0, 148.0)) == pytest.approx(closed, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["height", "box", "filament", "k_core", "slab"])
 def test_gradients_of_the_rise(name):
     """Geometry and conductivities; h = 1e-3 of the value. Rounding 1e-11/1e-3 of the rise; where a step moves a node of

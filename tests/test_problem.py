@@ -137,7 +137,7 @@ WRONG = {
     "device parameter": (instance(device="lattice_filter", parameters={"gapp": 0.2}),
                          "circuit.instances.s1.parameters", "gapp", "did you mean 'gap'"),
     "device value": (instance(device="lattice_filter", parameters={"gap": 5}),
-                     "lattice_filter.gap is outside", "5 um", "0.1 … 1 um"),
+                     "lattice_filter.gap is outside", "5 um", "0.1 … 2 um"),
     "circuit port": ({"circuit": {**CIRCUIT, "ports": {"in": "s1,o9", "ch1": "s1,o3", "ch2": "s1,o4"}}},
                      "circuit", "o9", "o1, o2, o3, o4"),
     "channel port": ({"channels": {**yaml.safe_load(GOOD)["channels"], "outputs": ["ch1", "ch3"]}},

@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from picq.technology import Technology
 
+_STEP = 0.1  # um, over which the decay at the largest solved gap is taken
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 OverGaps = Callable[[jax.Array], jax.Array]
@@ -33,23 +34,23 @@ class Pairing(NamedTuple):
 def pairing(tech: "Technology", cross_section: str, wl: Any) -> Pairing:
     """The pair of guides of a cross-section at drawn gaps, as their place sees ``tech``.
 
-    Beyond the solved gaps kappa goes on as the exponential that it has become there, and the shift, which is of second
-    order in the overlap, with twice that decay.
+    Beyond the solved gaps kappa goes on as the exponential that it has become there; the shift, of second order in the
+    overlap, is below the error of its table (3e-5) and taken as zero.
     """
     solved = tech.coupler(cross_section).splitting.ranges.gap
     assert solved is not None  # those of a pair
     end = solved[1] - 1e-3 * (tech.process.gap_nm - tech.process.width_nm)
-    at = lambda gap: tech.kappa(cross_section, wl, gap)
-    last, slope = jax.jvp(at, (jnp.asarray(end, float),), (jnp.ones(()),))
-    decay = -slope / last
+    over = lambda quantity: jax.vmap(lambda gap: quantity(cross_section, wl, gap), out_axes=-1)
 
-    def continued(quantity: Callable[[Any], jax.Array], order: int) -> OverGaps:
-        def one(gap: Any) -> jax.Array:
-            return quantity(jnp.minimum(gap, end)) * jnp.exp(-order * decay * jnp.maximum(gap - end, 0.0))
+    def kappa(gaps: jax.Array) -> jax.Array:
+        values = over(tech.kappa)(jnp.concatenate([jnp.minimum(gaps, end), jnp.stack([end - _STEP, end + 0.0])]))
+        decay = values[..., -1:] / values[..., -2:-1]
+        return values[..., :-2] * decay ** (jnp.maximum(gaps - end, 0.0) / _STEP)
 
-        return jax.vmap(one, out_axes=-1)
+    def shift(gaps: jax.Array) -> jax.Array:
+        return (gaps < end) * over(tech.pair_shift)(jnp.minimum(gaps, end))
 
-    return Pairing(continued(at, 1), continued(lambda gap: tech.pair_shift(cross_section, wl, gap), 2), end)
+    return Pairing(kappa, shift, end)
 
 
 def s_bend(offset: Any, radius: Any) -> tuple[Any, Any, Any]:
@@ -72,7 +73,8 @@ def s_bend_phase(quantity: OverGaps, gap: Any, offset: Any, radius: Any) -> jax.
     theta = angle * (jnp.asarray(_NODES) + 1) / 2
     weight = radius * angle * jnp.asarray(_WEIGHTS) / 2
     opened = 2 * radius * (1 - jnp.cos(theta))
-    return quantity(gap + opened) @ weight + quantity(gap + 2 * offset - opened) @ weight
+    gaps = jnp.concatenate([gap + opened, gap + 2 * offset - opened])
+    return quantity(gaps) @ jnp.concatenate([weight, weight])
 
 
 def ring_phase(quantity: OverGaps, gap: Any, width: Any, radius: Any, reach: Any) -> jax.Array:

@@ -85,7 +85,7 @@ def _kerr_integral(mode: "Mode") -> jax.Array:
     k2 = (2 * jnp.pi / mode.wl) ** 2
     eps = mode.cells.node / (k2 * mode.mesh.width * mode.mesh.height)
     density = eps * (2 * (t + z) ** 2 + (t - z) ** 2) / 3 * mode.mesh.width * mode.mesh.height
-    return copies(mode) * jnp.sum(jnp.where(mode.profile.in_core(mode.mesh), density, 0.0))
+    return copies(mode) * jnp.sum(mode.profile.in_core(mode.mesh) * density)
 
 
 def _kerr_index(mode: "Mode") -> float:
@@ -148,7 +148,7 @@ def sample(mode: "Mode", x: jax.Array, y: Any) -> tuple[tuple[jax.Array, jax.Arr
     def vector(f: Any, scale: Any) -> tuple[jax.Array, jax.Array]:
         along = ((1 - t) * f.e1[i, j] + t * f.e1[i, j + 1]) / width
         up = ((1 - s) * f.e2[i, j] + s * f.e2[i + 1, j]) / (grid.y[j + 1] - grid.y[j]) - grid.slant[i, j] * along
-        return jnp.where(inside, along * scale, 0.0), jnp.where(inside, up * scale, 0.0)
+        return inside * along * scale, inside * up * scale
 
     return vector(mode.field, 1.0), vector(magnetic(mode.field), mode.n_levels[-1] / (1 + x * mode.curvature))
 

@@ -97,8 +97,8 @@ def solve(c: Cells, start: Any, *, walls: Walls, pick: Pick) -> tuple[np.ndarray
     free = _pattern(nx, ny, walls).free
     sigma = float(np.real(start))
     lu = _factor((k - sigma * m).tocsc())
-    operator = sla.LinearOperator(k.shape, matvec=lambda v: lu.solve(m @ v), dtype=k.dtype)  # pyright: ignore[reportCallIssue]
-    v0 = np.random.default_rng(_SEED).standard_normal(k.shape[0]).astype(k.dtype)
+    operator = sla.LinearOperator((free.size, free.size), matvec=lambda v: lu.solve(m @ v), dtype=k.dtype)  # pyright: ignore[reportCallIssue]
+    v0 = np.random.default_rng(_SEED).standard_normal(free.size).astype(k.dtype)
     rank, field = pick.order or 0, None
     for count in (rank + 1, 2 * rank + 2, 4 * rank + 8):  # more only where other polarisations stand between
         values, vectors = sla.eigs(operator, k=count, which="LM", v0=v0, tol=1e-13)  # pyright: ignore
@@ -120,7 +120,7 @@ def _normalised(x: np.ndarray, m: sp.csc_array, real: bool) -> np.ndarray:
     """x'Mx = 1 with the largest component positive; the phase of ARPACK's vector is arbitrary."""
     largest = x[np.argmax(np.abs(x))]
     x = x / largest
-    x = x.real if real else x
+    x = np.real(x) if real else x
     return x / np.sqrt(x @ (m @ x) + (0 if real else 0j))
 
 

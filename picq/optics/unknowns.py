@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 
 class Cells(NamedTuple):
-    """Coefficients of the cells, arrays of shape [nx, ny] (of JAX, or of NumPy in callbacks); K and M are linear in them.
+    """Coefficients of the cells, arrays of shape [nx, ny] of JAX or NumPy; K and M are linear in them.
 
     Attributes:
         e11, e12, e22: k² eps of the transverse plane, in covariant components of the mesh lines.
