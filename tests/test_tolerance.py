@@ -219,6 +219,7 @@ def test_histogram_percentiles():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_demultiplexer_needs_trimming():
     """Without trimming a narrow-band silicon filter hardly yields; with it most chips do, 76 % under a drift of 1 K."""
     problem = Problem(parse_spec(Source(yaml.safe_load(TREE))))
