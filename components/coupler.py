@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from picq import layout
 from picq.device import Device, device, param, setting
-from picq.optics.coupler import pairing, s_bend, s_bend_phase
+from picq.optics.coupler import Places, coupled, s_bend, s_bends
 from picq.optics.waveguide import amplitude_db, propagate
 from picq.sdict import SDict, reciprocal
 from picq.slabs import join_slabs
@@ -54,14 +54,16 @@ class Coupler(Device):
         """(through, cross) amplitudes, shape [wl]; ``tech`` as the coupler's own place sees it."""
         xs, bend = tech.guide(self.cross_section), tech.bend(self.cross_section)
         offset, radius = self._bend(tech)
-        pair = pairing(tech, self.cross_section, wl)
-        phi = tech.kappa(self.cross_section, wl, self.gap) * self.length
-        bent = bend.coupling_factor(1 / radius) ** 2
-        phi = phi + 2 * bent * s_bend_phase(pair.kappa, self.gap, offset, radius)
-        raised = tech.pair_shift(self.cross_section, wl, self.gap) * self.length
-        raised = raised + 2 * s_bend_phase(pair.shift, self.gap, offset, radius)
         _, bend_length, _ = s_bend(offset, radius)
-        arm = propagate(wl, tech.n_eff(self.cross_section, wl), self.length + 2 * bend_length, xs.loss_db_cm)
+        gaps, weights = s_bends(self.gap, offset, radius)
+        ends, factor = Places(gaps, 2 * weights), bend.coupling_factor(1 / radius) ** 2
+
+        def slow(at: jax.Array) -> tuple[jax.Array, ...]:
+            n_eff = tech.n_eff(self.cross_section, at)
+            return n_eff, *coupled(tech, self.cross_section, at, self.gap, self.length, ends, factor)
+
+        n_eff, phi, raised = tech.over_wavelengths(self.cross_section, wl, slow)
+        arm = propagate(wl, n_eff, self.length + 2 * bend_length, xs.loss_db_cm)
         arm = arm * jnp.exp(2j * jnp.pi * raised / wl) * bend.excess(wl, 2 * bend_length, 1 / radius)
         # an S-bend joins straight-arc, arc-to-opposite-arc (twice the mode shift, four times the loss), arc-straight
         arm = arm * amplitude_db(2 * 6 * bend.mismatch_db(1 / radius))

@@ -108,9 +108,7 @@ class GratingCoupler(Device):
                 )
                 layout.record(c, {f"tooth{i}": ((x + groove, 0.0, 180.0, self.width),)})
         else:
-            layout.draw_taper(
-                c, (grooves[0], 0.0), end - grooves[0], self.width, self.width, tech, self.cross_section
-            )
+            layout.draw_taper(c, (grooves[0], 0.0), end - grooves[0], self.width, self.width, tech, self.cross_section)
             reach = self.width / 2 + 0.5  # etch beyond the waveguide's edge
             for x in grooves:
                 layout.draw_box(c, (x, -reach, x + groove, reach), etch, tech)

@@ -1,5 +1,6 @@
 """Lattice filter: directional couplers and delays in alternation."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import gdsfactory as gf
@@ -76,16 +77,17 @@ class LatticeFilter(Device):
         return (*(name for stage in stages for name in stage), f"coupler{len(self.delays)}")
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
+        def coupler(length: Any, site: Any) -> tuple[jax.Array, jax.Array]:
+            return self._coupler(length, tech).amplitudes(wl, tech.at_site(site))
+
         # amplitudes (bottom, top) for light from o1 and from o2; a coupler's matrix is [[t, x], [x, t]]
-        through, cross = self._coupler(0, tech).amplitudes(wl, tech.at_site(0))
-        from_o1, from_o2 = (through, cross), (cross, through)
-        for i in range(len(self.delays)):
-            top = self._top(i).amplitude(wl, tech.at_site(3 * i + 1))
-            bottom = self._bottom(i, tech).amplitude(wl, tech.at_site(3 * i + 2))
-            through, cross = self._coupler(i + 1, tech).amplitudes(wl, tech.at_site(3 * i + 3))
+        sites = 3 * jnp.arange(len(self.coupler_lengths))
+        through, cross = jax.vmap(coupler)(jnp.stack(self.coupler_lengths), sites)
+        tops, bottoms = self._stages(lambda *arms: _amplitudes(wl, *arms), tech)
+        from_o1, from_o2 = (through[0], cross[0]), (cross[0], through[0])
+        for top, bottom, t, x in zip(tops, bottoms, through[1:], cross[1:], strict=True):
             from_o1, from_o2 = (
-                (b * bottom * through + t * top * cross, b * bottom * cross + t * top * through)
-                for b, t in (from_o1, from_o2)
+                (b * bottom * t + u * top * x, b * bottom * x + u * top * t) for b, u in (from_o1, from_o2)
             )
         return reciprocal(
             {("o1", "o4"): from_o1[0], ("o1", "o3"): from_o1[1], ("o2", "o4"): from_o2[0], ("o2", "o3"): from_o2[1]}
@@ -94,32 +96,32 @@ class LatticeFilter(Device):
     def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "LatticeFilter":
         wl, limit = jnp.asarray(wl0), bounds(type(self), nominal)["powers_mw"].upper
         cold = self.replace(powers_mw=(0.0,) * len(self.delays))
-        powers = []
-        for i in range(len(self.delays)):
-            wanted, got = (
-                f._top(i).amplitude(wl, place.at_site(3 * i + 1))
-                * jnp.conj(f._bottom(i, tech).amplitude(wl, place.at_site(3 * i + 2)))
-                for f, place in ((self, nominal), (cold, tech))
-            )
-            own = cold._top(i).phase_per_mw(wl, tech.at_site(3 * i + 1))
-            other = cold._bottom(i, tech).phase_per_mw(wl, tech.at_site(3 * i + 2))
-            powers.append(power_to_restore(wanted, got, own - other, limit))
-        return self.replace(powers_mw=tuple(powers))
+
+        def seen(*arms: Any) -> tuple[jax.Array, jax.Array]:
+            """(what the arms do to each other, what a mW in the upper one adds to it)."""
+            top, bottom = _amplitudes(wl, *arms)
+            own, other = (arm.phase_per_mw(wl, place) for arm, place in arms)
+            return top * jnp.conj(bottom), own - other
+
+        (wanted, _), (got, per_mw) = self._stages(seen, nominal), cold._stages(seen, tech)
+        return self.replace(powers_mw=tuple(power_to_restore(wanted, got, per_mw, limit)))
 
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
+        arms = [
+            (self._top(delay, power), self._bottom(delay, power, tech))
+            for delay, power in zip(self.delays, self.powers_mw, strict=True)
+        ]
         previous = None
-        for i in range(len(self.coupler_lengths)):
-            coupler = c << layout.build(self._coupler(i, tech), tech)
+        for i, length in enumerate(self.coupler_lengths):
+            coupler = c << layout.build(self._coupler(length, tech), tech)
             if previous is None:
                 for name in ("o1", "o2"):
                     c.add_port(name, port=coupler.ports[name])
             else:
-                stage = i - 1
-                top = layout.draw_arm(c, previous.ports["o3"].center, self._top(stage), tech, segment=f"top{stage}")
-                layout.draw_arm(
-                    c, previous.ports["o4"].center, self._bottom(stage, tech), tech, segment=f"bottom{stage}"
-                )
+                (upper, lower), stage = arms[i - 1], i - 1
+                top = layout.draw_arm(c, previous.ports["o3"].center, upper, tech, segment=f"top{stage}")
+                layout.draw_arm(c, previous.ports["o4"].center, lower, tech, segment=f"bottom{stage}")
                 coupler.move(coupler.ports["o2"].center, top.end)
                 for k, plane in enumerate(top.contacts):
                     layout.port(c, f"e{2 * stage + k + 1}", plane, tech, "metal")
@@ -133,20 +135,34 @@ class LatticeFilter(Device):
 
     def paths(self, tech: Technology) -> dict[str, Any]:
         lengths: dict[str, Any] = {}
-        for i in range(len(self.coupler_lengths)):
-            lengths |= {f"coupler{i}/{k}": v for k, v in self._coupler(i, tech).paths(tech).items()}
-        for i in range(len(self.delays)):
-            lengths |= {f"top{i}": self._top(i).length(tech), f"bottom{i}": self._bottom(i, tech).length(tech)}
+        for i, length in enumerate(self.coupler_lengths):
+            lengths |= {f"coupler{i}/{k}": v for k, v in self._coupler(length, tech).paths(tech).items()}
+        for i, (delay, power) in enumerate(zip(self.delays, self.powers_mw, strict=True)):
+            lengths[f"top{i}"] = self._top(delay, power).length(tech)
+            lengths[f"bottom{i}"] = self._bottom(delay, power, tech).length(tech)
         return lengths
 
-    def _coupler(self, i: int, tech: Technology) -> Coupler:
-        return Coupler.on(tech, length=self.coupler_lengths[i], gap=self.gap, cross_section=self.cross_section)
+    def _stages(self, view: Callable[..., Any], tech: Technology) -> Any:
+        """``view`` of the upper and of the lower arm, each as (arm, technology at its place), stacked over stages."""
 
-    def _top(self, i: int) -> Arm:
-        aside = self.length_y + self.delays[i] / 2
-        return Arm(self.cross_section, self.length_x, aside, True, self.powers_mw[i])
+        def one(delay: Any, power: Any, site: Any) -> Any:
+            upper = (self._top(delay, power), tech.at_site(site + 1))
+            return view(upper, (self._bottom(delay, power, tech), tech.at_site(site + 2)))
 
-    def _bottom(self, i: int, tech: Technology) -> Arm:
-        radius, top = tech.cross_section(self.cross_section).radius, self._top(i)
-        apart = self._coupler(i, tech).dy + 4 * radius + top.aside + self.length_y
-        return Arm(self.cross_section, self.length_x, self.length_y, False, neighbour=(self.powers_mw[i], apart))
+        stages = 3 * jnp.arange(len(self.delays))
+        return jax.vmap(one)(jnp.stack(self.delays), jnp.stack(self.powers_mw), stages)
+
+    def _coupler(self, length: Any, tech: Technology) -> Coupler:
+        return Coupler.on(tech, length=length, gap=self.gap, cross_section=self.cross_section)
+
+    def _top(self, delay: Any, power_mw: Any) -> Arm:
+        return Arm(self.cross_section, self.length_x, self.length_y + delay / 2, True, power_mw)
+
+    def _bottom(self, delay: Any, power_mw: Any, tech: Technology) -> Arm:
+        radius, top = tech.cross_section(self.cross_section).radius, self._top(delay, power_mw)
+        apart = self._coupler(0.0, tech).dy + 4 * radius + top.aside + self.length_y
+        return Arm(self.cross_section, self.length_x, self.length_y, False, neighbour=(power_mw, apart))
+
+
+def _amplitudes(wl: jax.Array, *arms: tuple[Arm, Technology]) -> tuple[jax.Array, ...]:
+    return tuple(arm.amplitude(wl, place) for arm, place in arms)

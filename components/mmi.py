@@ -74,7 +74,7 @@ class _Mmi(Device):
         if any(isinstance(size, Tracer) for size in sizes):
             return
         width, pitch, access = (float(size) for size in sizes)
-        if not access <= pitch <= width - access:
+        if not access - 1e-9 <= pitch <= width - access + 1e-9:
             raise SpecError(
                 f"{self.name}: the access guides do not meet the section side by side",
                 got=f"pitch {pitch:g} um of guides {access:g} um wide, section {width:g} um wide",

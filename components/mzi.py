@@ -54,9 +54,9 @@ class Mzi(Device):
         return ("splitter", "top", "bottom", "combiner")
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
-        splitter, combiner = self._mmi(tech).model(wl, tech.at_site(0)), self._mmi(tech).model(wl, tech.at_site(3))
-        top = splitter[("o1", "o2")] * self._top().amplitude(wl, tech.at_site(1)) * combiner[("o2", "o1")]
-        bottom = splitter[("o1", "o3")] * self._bottom(tech).amplitude(wl, tech.at_site(2)) * combiner[("o3", "o1")]
+        splits = jax.vmap(lambda site: self._mmi(tech).model(wl, tech.at_site(site)))(jnp.array([0, 3]))
+        top = jnp.prod(splits[("o1", "o2")], axis=0) * self._top().amplitude(wl, tech.at_site(1))
+        bottom = jnp.prod(splits[("o1", "o3")], axis=0) * self._bottom(tech).amplitude(wl, tech.at_site(2))
         return reciprocal({("o1", "o2"): top + bottom})
 
     def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "Mzi":

@@ -9,7 +9,7 @@ import numpy as np
 
 from picq import layout
 from picq.device import Device, device, param, setting
-from picq.optics.coupler import pairing, ring_phase
+from picq.optics.coupler import coupled, half_ring, reach
 from picq.optics.waveguide import amplitude_db, propagate
 from picq.sdict import SDict, reciprocal
 from picq.slabs import join_slabs
@@ -62,25 +62,27 @@ class RingCoupler(Device):
         xs, bend = site.guide(self.cross_section), site.bend(self.cross_section)
         radius = self._radius(tech)
         curvature = 1 / radius
-        pair = pairing(site, self.cross_section, wl)
-        arc = lambda quantity: ring_phase(quantity, self.gap, xs.width, radius, pair.reach)
-        phi = bend.coupling_factor(curvature) * arc(pair.kappa)
-        phi = phi + site.kappa(self.cross_section, wl, self.gap) * self.length
-        raised = arc(pair.shift) + site.pair_shift(self.cross_section, wl, self.gap) * self.length
+        arc = half_ring(self.gap, xs.width, radius, reach(site, self.cross_section))
+
+        def slow(at: jax.Array) -> tuple[jax.Array, ...]:
+            n_eff = site.n_eff(self.cross_section, at)
+            factor = bend.coupling_factor(curvature)
+            return n_eff, *coupled(site, self.cross_section, at, self.gap, self.length, arc, factor)
+
+        n_eff, phi, raised = site.over_wavelengths(self.cross_section, wl, slow)
         beside = jnp.exp(2j * jnp.pi * raised / wl)
 
         lengths = self.paths(tech)
-        n_eff = site.n_eff(self.cross_section, wl)
-        half_ring = propagate(wl, n_eff, lengths["ring"] / 2, xs.loss_db_cm)
-        half_ring = half_ring * bend.excess(wl, np.pi * radius / 2, curvature)
+        ring = propagate(wl, n_eff, lengths["ring"] / 2, xs.loss_db_cm)
+        ring = ring * bend.excess(wl, np.pi * radius / 2, curvature)
         # a straight shorter than the mask can hold is none, and has no junctions
-        half_ring = half_ring * amplitude_db(jnp.where(self.length > 1e-3, bend.mismatch_db(curvature), 0.0))
+        ring = ring * amplitude_db(jnp.where(self.length > 1e-3, bend.mismatch_db(curvature), 0.0))
         half_bus = propagate(wl, n_eff, lengths["bus"] / 2, xs.loss_db_cm)
-        cross = 1j * jnp.sin(phi) * half_bus * half_ring * beside
+        cross = 1j * jnp.sin(phi) * half_bus * ring * beside
         return reciprocal(
             {
                 ("o1", "o2"): half_bus**2 * beside * jnp.cos(phi),
-                ("o3", "o4"): half_ring**2 * beside * jnp.cos(phi),
+                ("o3", "o4"): ring**2 * beside * jnp.cos(phi),
                 ("o1", "o4"): cross,
                 ("o2", "o3"): cross,
             }

@@ -48,8 +48,9 @@ class Taper(Device):
         site = tech.at_site(0)
         s = (jnp.asarray(_NODES) + 1) / 2
         widths = self._width1(tech) + (self.width2 - self._width1(tech)) * s
-        n_at = jax.vmap(lambda width: site.n_eff(self.cross_section, wl, width), out_axes=-1)
-        n = n_at(widths) @ jnp.asarray(_WEIGHTS / 2)
+        at_widths = jax.vmap(lambda wl, width: site.n_eff(self.cross_section, wl, width), (None, 0), out_axes=-1)
+        mean = lambda at: at_widths(at, widths) @ jnp.asarray(_WEIGHTS / 2)
+        n = site.over_wavelengths(self.cross_section, wl, mean)
         loss = site.cross_section(self.cross_section).loss_db_cm
         grow = 1e-3 * site.process.width_nm
         wall = side_wall(site, self.cross_section, wl)

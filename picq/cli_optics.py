@@ -127,6 +127,7 @@ def _guide(
 
 def _device(tech: "Technology", name: str, wl: float, parameters: list[str], as_json: bool) -> int:
     import jax.numpy as jnp
+    import numpy as np
 
     from picq import catalogue
     from picq.cli import show_table
@@ -135,8 +136,6 @@ def _device(tech: "Technology", name: str, wl: float, parameters: list[str], as_
     s = {k: complex(v[0]) for k, v in device.model(jnp.asarray([wl]), tech).items()}
     if as_json:
         print(json.dumps({f"{a},{b}": {"re": v.real, "im": v.imag} for (a, b), v in s.items()}, indent=2))
-    import numpy as np
-
     rows = [
         (a, b, f"{10 * np.log10(abs(v) ** 2):.3f}" if v else "-inf", f"{np.degrees(np.angle(v)):.2f}")
         for (a, b), v in s.items()

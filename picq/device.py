@@ -168,9 +168,7 @@ class Device:
         return self.replace(**values)
 
 
-def bounds(
-    kind: type[Device], tech: "Technology | None" = None, cross_section: str | None = None
-) -> dict[str, Bounds]:
+def bounds(kind: type[Device], tech: "Technology | None" = None, cross_section: str | None = None) -> dict[str, Bounds]:
     """Bounds of every parameter of a device class, tightened by the technology where it says so.
 
     Args:

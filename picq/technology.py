@@ -6,7 +6,7 @@ drawing data are static (:class:`Platform`); the numbers that light sees are pyt
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from picq.errors import SpecError, nearest
 from picq.optics.bend import Bend
 from picq.optics.fibre import Tip
-from picq.optics.guided import Baked, Point, Solved
+from picq.optics.guided import Baked, Point, Solved, over_wavelengths
 from picq.optics.profile import Profile, principal_indices
 from picq.optics.stack import Stack
 from picq.signoff.rules import RuleDeck, load_deck
@@ -203,7 +203,7 @@ class Technology:
         """The same technology with local offsets, leaves of shape [sites]."""
         return dataclasses.replace(self, mismatch=mismatch)
 
-    def at_site(self, site: int) -> "Technology":
+    def at_site(self, site: Any) -> "Technology":
         """The technology as one site of a device sees it: global plus local offset."""
         if self.mismatch is None:
             return self
@@ -282,6 +282,10 @@ class Technology:
             )
         return self._asked(known[mode], cross_section, wl, self.point(cross_section, width))
 
+    def over_wavelengths(self, cross_section: str, wl: Any, evaluate: Callable[[jax.Array], Any]) -> Any:
+        """Smooth functions of wavelength at many of them; see ``guided.over_wavelengths``."""
+        return over_wavelengths(evaluate, wl, self.guide(cross_section).modes["te0"].ranges.wl)
+
     def slab_index(self, cross_section: str, wl: Any) -> jax.Array:
         """Effective index (te) of the film without side walls, on this chip: the limit of infinite width."""
         point = self.point(cross_section)
@@ -300,6 +304,11 @@ class Technology:
         splitting = self.coupler(cross_section).splitting
         log = self._asked(splitting, cross_section, wl, self.point(cross_section, gap=gap))
         return jnp.pi * jnp.exp(log) / wl
+
+    def check_gap(self, cross_section: str, wl: Any, gap: Any) -> None:
+        """Raise NumericsError where a concrete drawn gap (um) or wavelength lies outside what was solved."""
+        ranges = self.coupler(cross_section).splitting.ranges
+        ranges.check(f"cross-section '{cross_section}' of {self.name}", wl, self.point(cross_section, gap=gap))
 
     def pair_shift(self, cross_section: str, wl: Any, gap: Any) -> jax.Array:
         """Mean index of the supermodes of two guides at a drawn ``gap`` (um) less that of one guide alone."""

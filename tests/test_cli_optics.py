@@ -91,7 +91,7 @@ def test_outside_the_solved_range_is_3(asked, capsys):
     assert run_command(["simulate", "strip", "-t", "soi220", "--figure", "n_eff", *asked]) == 3
     out, err = capsys.readouterr()
     assert out == ""
-    assert "outside the range that was solved" in err
+    assert "outside the range that is known" in err
     assert "picq bake" in err
 
 

@@ -156,10 +156,10 @@ def test_a_silicon_tip_meets_a_lensed_fibre():
 
 @pytest.mark.slow
 def test_two_meshes_reach_what_a_fine_one_has():
-    """Richardson's limit of levels 4 and 6: 0.005 dB."""
+    """The default pair against the limit of levels 6 and 9: 0.008 dB, most of it at the widest fibre."""
     mfd = jnp.array([2.5, 4.0, 10.4])
-    coarse, fine = (10 * jnp.log10(tip_overlap(oxide_tip(0.18), 1.55, mfd, levels=m)) for m in ((2, 3), (4, 6)))
-    np.testing.assert_allclose(coarse, fine, atol=5e-3)
+    found, fine = (10 * jnp.log10(tip_overlap(oxide_tip(0.18), 1.55, mfd, **m)) for m in ({}, {"levels": (6, 9)}))
+    np.testing.assert_allclose(found, fine, atol=8e-3)
 
 
 @pytest.mark.slow

@@ -96,10 +96,7 @@ def test_close_access_guides_make_no_light(gap):
 @pytest.mark.slow
 def test_couple_is_the_overlap_of_full_vector_modes(soi220):
     """2x2 on silicon; 1.5 % of power: overlaps differ by up to 0.003 each, and the solved modes end at te9."""
-    body = {
-        m: solve(guide(width=6.0, **STRIP), 1.55, f"te{m}", levels=(3, 6) if m < 7 else (5, 10))
-        for m in range(10)
-    }
+    body = {m: solve(guide(width=6.0, **STRIP), 1.55, f"te{m}", levels=(3, 6) if m < 7 else (5, 10)) for m in range(10)}
     access = solve(guide(width=1.6, **STRIP), 1.55, "te0", levels=(3, 6))
     got = couple(side_wall(soi220, "strip", jnp.array([1.55])), 43.28, 6.0, 2.01, 1.6)
     amplitude = {m: _amplitude(mode, m, access, 1.005, 6.0) for m, mode in body.items()}

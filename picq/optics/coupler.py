@@ -17,18 +17,31 @@ OverGaps = Callable[[jax.Array], jax.Array]
 """A quantity of a pair of guides at gaps (um) of shape [nodes]: shape [wl, nodes]."""
 
 
+class Places(NamedTuple):
+    """Gaps along two guides, um, and the lengths for which they stand: ∫ f(g(s)) ds = f(gaps) @ weights."""
+
+    gaps: jax.Array
+    weights: jax.Array
+
+
 class Pairing(NamedTuple):
-    """What two guides side by side do to each other, at any gap from the smallest solved one to infinity.
+    """What two guides side by side do to each other, at any gap from the smallest solved one to infinity; beyond
+    ``reach`` they fall exponentially.
 
     Attributes:
         kappa: coupling, rad/um; the cross power after L is sin²(kappa L).
         shift: rise of the supermodes' mean index over that of one guide alone.
-        reach: gap up to which both were solved, um; beyond, they fall exponentially.
     """
 
     kappa: OverGaps
     shift: OverGaps
-    reach: Any
+
+
+def reach(tech: "Technology", cross_section: str) -> Any:
+    """Drawn gap, um, up to which a pair was solved, as its place sees ``tech``."""
+    solved = tech.coupler(cross_section).splitting.ranges.gap
+    assert solved is not None  # those of a pair
+    return solved[1] - 1e-3 * (tech.process.gap_nm - tech.process.width_nm)
 
 
 def pairing(tech: "Technology", cross_section: str, wl: Any) -> Pairing:
@@ -37,20 +50,21 @@ def pairing(tech: "Technology", cross_section: str, wl: Any) -> Pairing:
     Beyond the solved gaps kappa goes on as the exponential that it has become there; the shift, of second order in the
     overlap, is below the error of its table (3e-5) and taken as zero.
     """
-    solved = tech.coupler(cross_section).splitting.ranges.gap
-    assert solved is not None  # those of a pair
-    end = solved[1] - 1e-3 * (tech.process.gap_nm - tech.process.width_nm)
-    over = lambda quantity: jax.vmap(lambda gap: quantity(cross_section, wl, gap), out_axes=-1)
+    end = reach(tech, cross_section)
+
+    def over(quantity: Any, gaps: jax.Array) -> jax.Array:
+        tech.check_gap(cross_section, wl, gaps)  # as seen from here; within vmap they are traced
+        return jax.vmap(lambda gap: quantity(cross_section, wl, gap), out_axes=-1)(gaps)
 
     def kappa(gaps: jax.Array) -> jax.Array:
-        values = over(tech.kappa)(jnp.concatenate([jnp.minimum(gaps, end), jnp.stack([end - _STEP, end + 0.0])]))
+        values = over(tech.kappa, jnp.concatenate([jnp.minimum(gaps, end), jnp.stack([end - _STEP, end + 0.0])]))
         decay = values[..., -1:] / values[..., -2:-1]
         return values[..., :-2] * decay ** (jnp.maximum(gaps - end, 0.0) / _STEP)
 
     def shift(gaps: jax.Array) -> jax.Array:
-        return (gaps < end) * over(tech.pair_shift)(jnp.minimum(gaps, end))
+        return (gaps < end) * over(tech.pair_shift, jnp.minimum(gaps, end))
 
-    return Pairing(kappa, shift, end)
+    return Pairing(kappa, shift)
 
 
 def s_bend(offset: Any, radius: Any) -> tuple[Any, Any, Any]:
@@ -63,29 +77,27 @@ def s_bend(offset: Any, radius: Any) -> tuple[Any, Any, Any]:
     return angle, 2 * radius * angle, 2 * radius * jnp.sin(angle)
 
 
-def s_bend_phase(quantity: OverGaps, gap: Any, offset: Any, radius: Any) -> jax.Array:
-    """∫ quantity(g(s)) ds of two S-bends that part symmetrically from ``gap``, shape [wl]; of kappa: rad.
+def s_bends(gap: Any, offset: Any, radius: Any) -> Places:
+    """Two S-bends that part symmetrically from ``gap``, all lengths in um.
 
     g(s) = gap + 2 R (1 - cos(s/R)) on the first arcs and its mirror image on the second, as in coupled-mode theory of
-    slowly diverging guides; the integral is by Gauss-Legendre quadrature on each arc.
+    slowly diverging guides; places and weights are those of Gauss-Legendre quadrature on each arc.
     """
     angle, _, _ = s_bend(offset, radius)
     theta = angle * (jnp.asarray(_NODES) + 1) / 2
     weight = radius * angle * jnp.asarray(_WEIGHTS) / 2
     opened = 2 * radius * (1 - jnp.cos(theta))
-    gaps = jnp.concatenate([gap + opened, gap + 2 * offset - opened])
-    return quantity(gaps) @ jnp.concatenate([weight, weight])
+    return Places(jnp.concatenate([gap + opened, gap + 2 * offset - opened]), jnp.concatenate([weight, weight]))
 
 
-def ring_phase(quantity: OverGaps, gap: Any, width: Any, radius: Any, reach: Any) -> jax.Array:
-    """∫ quantity(g(theta)) R sqrt(cos theta) dtheta of a straight bus and a half ring beside it, shape [wl].
+def half_ring(gap: Any, width: Any, radius: Any, reach: Any) -> Places:
+    """A straight bus and a half ring beside it.
 
-    g = gap + (R + w/2)(1 - cos theta); sqrt(cos theta) is the mean path of the two guides on their way through dtheta.
-    The integral stops where the gap has grown by twice ``reach`` (``Pairing.reach``): kappa is below 1e-6 of its start
-    there.
+    g = gap + (R + w/2)(1 - cos theta) with ds = R sqrt(cos theta) dtheta; the root is the mean path of the two guides
+    on their way through dtheta. The places end where the gap has grown by twice ``reach`` (the function): kappa is
+    below 1e-6 of its start there.
 
     Args:
-        quantity: e.g. ``Pairing.kappa``.
         gap: smallest gap, um.
         width: drawn width of the guides, um.
         radius: of the ring's centre line, um.
@@ -95,4 +107,27 @@ def ring_phase(quantity: OverGaps, gap: Any, width: Any, radius: Any, reach: Any
     largest = jnp.arccos(1 - jnp.minimum(2 * reach / outer, 1.0 - 1e-9))
     theta = largest * (jnp.asarray(_NODES) + 1) / 2
     weight = largest * jnp.asarray(_WEIGHTS) * radius * jnp.sqrt(jnp.cos(theta))  # both halves
-    return quantity(gap + outer * (1 - jnp.cos(theta))) @ weight
+    return Places(gap + outer * (1 - jnp.cos(theta)), weight)
+
+
+def coupled(
+    tech: "Technology", cross_section: str, wl: Any, gap: Any, length: Any, bent: Places, factor: Any
+) -> tuple[jax.Array, jax.Array]:
+    """(coupling phase, optical path that the pair gains in um) of a straight piece and the bends at its ends.
+
+    Args:
+        tech: as the coupler's own place sees it.
+        cross_section: of both guides.
+        wl: wavelengths, um, shape [wl].
+        gap, length: of the straight piece, drawn, um.
+        bent: all bends.
+        factor: what curvature changes in the bends' coupling (``picq.optics.bend.coupling_factor``).
+
+    Returns:
+        ∫ kappa ds in rad, and ∫ shift ds; shape [wl].
+    """
+    pair = pairing(tech, cross_section, wl)
+    gaps = jnp.concatenate([jnp.asarray(gap, float)[None], bent.gaps])
+    straight = jnp.asarray(length, float)[None]
+    phase = pair.kappa(gaps) @ jnp.concatenate([straight, factor * bent.weights])
+    return phase, pair.shift(gaps) @ jnp.concatenate([straight, bent.weights])

@@ -4,6 +4,7 @@ Maxwell's equations have no length scale of their own, so tables run in width, t
 wavelengths, and the wavelength itself enters only through the materials: far fewer terms than in the lengths.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from picq.optics import modes
 from picq.optics.stack import Stack
 from picq.optics.table import Table, Variable, chebyshev
 
-_NODES = 7  # wavelengths at which a table is evaluated before interpolation; see ``_over_wavelengths``
+_NODES = 7  # wavelengths at which a table is evaluated before interpolation; see ``over_wavelengths``
 
 
 class Point(NamedTuple):
@@ -93,31 +94,41 @@ class Baked:
     ranges: Ranges = field(metadata={"static": True})
     errors: tuple[tuple[str, float], ...] = field(default=(), metadata={"static": True})
 
+    @jax.jit
     def __call__(self, wl: Any, point: Point) -> jax.Array:
         """The quantity at wavelengths ``wl`` (um), which broadcast with the point's leaves."""
         wl = jnp.asarray(wl, float)
         evaluate = lambda at: self.table(*scaled(at, point))
-        if wl.ndim != 1 or wl.size <= _NODES or any(jnp.ndim(v) for v in point if v is not None):
+        if any(jnp.ndim(v) for v in point if v is not None):
             value = evaluate(wl)
         else:
-            value = _over_wavelengths(evaluate, wl, self.ranges.wl)
+            value = over_wavelengths(evaluate, wl, self.ranges.wl)
         return jnp.where(self.ranges.contain(wl, point), value, jnp.nan)  # traced values are not extrapolated either
 
 
-def _over_wavelengths(evaluate: Any, wl: jax.Array, ends: tuple[float, float]) -> jax.Array:
-    """A smooth function of wavelength at many of them, from its values at a few Chebyshev nodes of the table's range.
+def over_wavelengths(evaluate: Callable[[jax.Array], Any], wl: Any, ends: tuple[float, float]) -> Any:
+    """Smooth functions of wavelength at many of them, from their values at a few Chebyshev nodes of ``ends``.
 
-    A table at fixed geometry is analytic in wl over a range of a few per cent of it: with seven nodes the interpolation
-    error is below 1e-9 (tests/test_guided.py), and the cost per wavelength is that of a short series.
+    An index or a coupling at fixed geometry is analytic in wl over a range of a few per cent of it: with seven nodes
+    the interpolation error is below 1e-9 (tests/test_bake.py), and a wavelength costs no more than a short series.
+
+    Args:
+        evaluate: from wavelengths of shape [n] to an array of shape [n, …], or a tree of such.
+        wl: wavelengths, um; up to seven, or a scalar, go to ``evaluate`` as they are.
+        ends: of the interval in which the functions are smooth, um; NaN outside.
     """
+    wl = jnp.asarray(wl, float)
+    if wl.ndim != 1 or wl.size <= _NODES:
+        return evaluate(wl)
     k = np.arange(_NODES)
     angles = np.pi * (k + 0.5) / _NODES
     a, b = ends
-    values = evaluate(jnp.asarray((a + b) / 2 + (b - a) / 2 * np.cos(angles)))
     transform = np.cos(np.outer(k, angles)) * 2 / _NODES  # values at the nodes to coefficients
     transform[0] /= 2
-    x = (2 * wl - (a + b)) / (b - a)
-    return chebyshev(x, _NODES) @ (transform @ values)
+    inside = (wl >= a - 1e-9) & (wl <= b + 1e-9)
+    weights = jnp.where(inside[:, None], chebyshev((2 * wl - (a + b)) / (b - a), _NODES) @ transform, jnp.nan)
+    values = evaluate(jnp.asarray((a + b) / 2 + (b - a) / 2 * np.cos(angles)))
+    return jax.tree.map(lambda leaf: jnp.tensordot(weights, leaf, 1), values)
 
 
 @jax.tree_util.register_dataclass
@@ -141,7 +152,7 @@ class Solved:
         """The quantity at wavelengths ``wl`` (um), which broadcast with the point's leaves."""
         wl = jnp.asarray(wl, float)
         if wl.ndim == 1 and wl.size > _NODES and not any(jnp.ndim(v) for v in point if v is not None):
-            return _over_wavelengths(lambda at: self(at, point), wl, self.ranges.wl)
+            return over_wavelengths(lambda at: self(at, point), wl, self.ranges.wl)
         leaves = jnp.broadcast_arrays(jnp.asarray(wl, float), *(jnp.asarray(v, float) for v in point if v is not None))
         shape, flat = leaves[0].shape, [leaf.reshape(-1) for leaf in leaves]
 

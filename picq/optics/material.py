@@ -13,10 +13,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 
-from picq.errors import NumericsError, SpecError, nearest
+from picq.errors import SpecError, nearest
+from picq.optics.ranges import check_within
 
 REFERENCE_K = 293.15
 # Where the linear law is used: at 400 K the quadratic term of Si (1.3e-7 per K², Cocorullo et al., as for its dn/dT) is
@@ -89,8 +88,9 @@ class Material:
                 allowed=", ".join(name for name, m in MATERIALS.items() if m.formula is not None),
                 remedy="keep it out of reach of the light, or choose a material that has one",
             )
-        _check(wl, self.wl_range, f"wavelength for the index of {self.name}", "um")
-        _check(temperature_k, TEMPERATURE_RANGE_K, f"temperature for the index of {self.name}", "K")
+        remedy = "stay inside the range: the formula does not extrapolate"
+        check_within(wl, *self.wl_range, f"wavelength for the index of {self.name}", "um", remedy)
+        check_within(temperature_k, *TEMPERATURE_RANGE_K, f"temperature for the index of {self.name}", "K", remedy)
         return self.formula(jnp.asarray(wl, float)) + self.dn_dt_k * (jnp.asarray(temperature_k, float) - REFERENCE_K)
 
 
@@ -103,19 +103,6 @@ def material(name: str) -> Material:
     if name not in MATERIALS:
         raise SpecError(f"there is no material '{name}'", allowed=", ".join(MATERIALS), remedy=nearest(name, MATERIALS))
     return MATERIALS[name]
-
-
-def _check(value: Any, allowed: tuple[float, float], what: str, unit: str) -> None:
-    if isinstance(value, Tracer):
-        return
-    values = np.asarray(value, float)
-    if values.size and not (values.min() >= allowed[0] - 1e-12 and values.max() <= allowed[1] + 1e-12):  # NaN fails
-        raise NumericsError(
-            f"{what} lies outside the range of its formula",
-            got=f"{values.min():g} … {values.max():g} {unit}",
-            allowed=f"{allowed[0]:g} … {allowed[1]:g} {unit}",
-            remedy="stay inside the range: the formula does not extrapolate",
-        )
 
 
 _ELEMENTS = "Ho, Powell & Liley, J. Phys. Chem. Ref. Data 1, 279 (1972), pure bulk at 300 K"

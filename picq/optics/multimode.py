@@ -18,12 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from picq.optics.profile import principal_indices
+from picq.optics.root import implicit_root
 
 if TYPE_CHECKING:
     from picq.technology import Technology
 
 _MODES = 24
 """Lateral modes that a section may carry: access guides down to an eighth of its width excite hardly more."""
+_STEPS = 5  # of Newton's method: the hard-wall solution is good to some per cent
 _CROSS_MODES = 8  # its access guides are hardly narrower than the section
 _ANGLES, _WEIGHTS = np.polynomial.legendre.leggauss(32)  # enough for 60 rad of phase between them
 
@@ -85,41 +87,33 @@ def side_wall(tech: "Technology", cross_section: str, wl: Any) -> Wall:
         cross_section: its name.
         wl: wavelengths, um, shape [wl].
     """
-    wl = jnp.asarray(wl, float)
-    k, n_film = 2 * jnp.pi / wl, tech.slab_index(cross_section, wl)
-    across, _, along = principal_indices(tech.platform.film.core, wl, tech.temperature_k + tech.process.temperature_k)
-    rho = (across / along) ** 2
-    squares, values = [], []
-    for drawn in (tech.cross_section(cross_section).width, 2 * tech.cross_section(cross_section).width):
-        width = drawn + 1e-3 * tech.process.width_nm
-        square = k**2 * (n_film**2 - tech.n_eff(cross_section, wl, drawn) ** 2) / rho
-        q = jnp.sqrt(square)
-        squares.append(square)
-        values.append((q * jnp.tan(q * width / 2)) ** 2)
-    r2 = (values[1] - values[0]) / (squares[0] - squares[1])
-    return Wall(k, n_film, rho, jnp.sqrt(r2), jnp.sqrt(squares[0] + values[0] / r2))
+    ambient_k = tech.temperature_k + tech.process.temperature_k
+
+    def at(wl: jax.Array) -> Wall:
+        k, n_film = 2 * jnp.pi / wl, tech.slab_index(cross_section, wl)
+        across, _, along = principal_indices(tech.platform.film.core, wl, ambient_k)
+        rho = (across / along) ** 2
+        squares, values = [], []
+        for drawn in (tech.cross_section(cross_section).width, 2 * tech.cross_section(cross_section).width):
+            width = drawn + 1e-3 * tech.process.width_nm
+            square = k**2 * (n_film**2 - tech.n_eff(cross_section, wl, drawn) ** 2) / rho
+            q = jnp.sqrt(square)
+            squares.append(square)
+            values.append((q * jnp.tan(q * width / 2)) ** 2)
+        r2 = (values[1] - values[0]) / (squares[0] - squares[1])
+        return Wall(k, n_film, rho, jnp.sqrt(r2), jnp.sqrt(squares[0] + values[0] / r2))
+
+    return tech.over_wavelengths(cross_section, wl, at)
 
 
 def lateral_modes(wall: Wall, width: Any, order: Any) -> Lateral:
-    """Lateral modes of a guide; arguments and the wall's leaves broadcast. Exact derivatives up to the second.
+    """Lateral modes of a guide; arguments and the wall's leaves broadcast.
 
-    With q = v sin(t) and u = tan(t/2), v W sin(t) - m pi - 2 atan2(r cos(t), sin(t)) rises with u; its zero is found by
-    Newton's method from the hard-wall solution, the last two steps with derivatives.
+    Cut off, q = v and the scale is zero.
     """
-
-    def step(u: Any, wall: Wall, width: Any) -> jax.Array:
-        sin, cos = 2 * u / (1 + u**2), (1 - u**2) / (1 + u**2)
-        value = wall.v * width * sin - order * jnp.pi - 2 * jnp.arctan2(wall.r * cos, sin)
-        slope = wall.v * width * cos + 2 * wall.r / ((wall.r * cos) ** 2 + sin**2)  # by t; du = (1 + u²)/2 dt
-        return jnp.asarray(u - value / slope * (1 + u**2) / 2)
-
-    frozen, frozen_width = jax.lax.stop_gradient((wall, jnp.asarray(width, float)))
-    guided = frozen.v * frozen_width > order * jnp.pi
-    sin = jnp.minimum((order + 1) * jnp.pi / (frozen_width + 2 * frozen.depth) / frozen.v, 1.0)
-    u = sin / (1 + jnp.sqrt(1 - sin**2))
-    for _ in range(2):
-        u = jnp.clip(step(u, frozen, frozen_width), 0.0, 1.0)
-    u = step(step(jnp.where(guided, u, 0.5), wall, width), wall, width)
+    order, width = np.asarray(order), jnp.asarray(width, float)
+    guided = wall.v * width > order * jnp.pi
+    u = _half_angle(wall.v, wall.r, width, order.astype(float))
     q = jnp.where(guided, wall.v * 2 * u / (1 + u**2), wall.v)
     cos = (1 - u**2) / (1 + u**2)
     g, safe = jnp.where(guided, wall.v * cos, 0.0), jnp.where(guided, wall.v * cos, 1.0)
@@ -129,6 +123,32 @@ def lateral_modes(wall: Wall, width: Any, order: Any) -> Lateral:
     return Lateral(order, width, q, g, (q / root, wall.r * g / root), beta, scale)
 
 
+@jax.jit
+def _half_angle(v: Any, r: Any, width: Any, order: Any) -> jax.Array:
+    """u = tan(t/2) of q = v sin(t), by Newton's method from the hard-wall solution."""
+    return implicit_root(_resonance, _by_newton, (v, r, width, order))
+
+
+def _resonance(u: Any, args: Any) -> jax.Array:
+    """v W sin(t) - m pi - 2 atan2(r cos(t), sin(t)), which rises with u; zero at the mode."""
+    v, r, width, order = args
+    sin, cos = 2 * u / (1 + u**2), (1 - u**2) / (1 + u**2)
+    return v * width * sin - order * jnp.pi - 2 * jnp.arctan2(r * cos, sin)
+
+
+def _by_newton(args: Any) -> jax.Array:
+    v, r, width, order = args
+
+    def step(_: Any, u: jax.Array) -> jax.Array:
+        value, slope = jax.jvp(lambda u: _resonance(u, args), (u,), (jnp.ones_like(u),))
+        return jnp.clip(u - value / slope, 0.0, 1.0)
+
+    sin = jnp.minimum((order + 1) * jnp.pi / (width + 2 / (r * v)) / v, 1.0)
+    u = jax.lax.fori_loop(0, _STEPS, step, sin / (1 + jnp.sqrt(1 - sin**2)))
+    return jnp.where(v * width > order * jnp.pi, u, 0.5)  # cut off: any harmless point
+
+
+@jax.jit
 def split(wall: Wall, length: Any, width: Any, pitch: Any, access_width: Any) -> jax.Array:
     """Amplitude from one central access guide to each of two, ``pitch`` apart, across a multimode section; shape [wl].
 
@@ -143,6 +163,7 @@ def split(wall: Wall, length: Any, width: Any, pitch: Any, access_width: Any) ->
     return jnp.sum(one * two * jnp.exp(1j * modes.beta * length), axis=-1) / jnp.sqrt(2.0)
 
 
+@jax.jit
 def couple(wall: Wall, length: Any, width: Any, pitch: Any, access_width: Any) -> tuple[jax.Array, jax.Array]:
     """(bar, cross) amplitudes of a section with two access guides on each side, arguments as of ``split``.
 
@@ -157,6 +178,7 @@ def couple(wall: Wall, length: Any, width: Any, pitch: Any, access_width: Any) -
     return (through[0] + through[1]) / 2, (through[0] - through[1]) / 2
 
 
+@jax.jit
 def cross(wall: Wall, length: Any, width: Any, access_width: Any) -> jax.Array:
     """Amplitude straight on through two equal sections that cross at right angles in their middle; shape [wl].
 
@@ -186,8 +208,9 @@ def cross(wall: Wall, length: Any, width: Any, access_width: Any) -> jax.Array:
 
 def _section(wall: Wall, width: Any, access_width: Any, orders: range) -> tuple[Lateral, Lateral]:
     """The section's modes, and the access guide's te0; leaves [wl, modes] and [wl, 1]."""
-    one = lambda w, order: lateral_modes(wall.spread, w, np.array(order))
-    return one(width, orders), one(access_width, [0])
+    widths = jnp.stack([jnp.asarray(width, float)] * len(orders) + [jnp.asarray(access_width, float)])
+    both = lateral_modes(wall.spread, widths, np.array([*orders, 0]))
+    return jax.tree.map(lambda leaf: leaf[..., :-1], both), jax.tree.map(lambda leaf: leaf[..., -1:], both)
 
 
 def _cosine_transform(q: Any, p: Any, width: Any) -> jax.Array:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 
-from picq.errors import NumericsError, SpecError
+from picq.errors import SpecError
 from picq.optics.heat import substrate_rise
+from picq.optics.ranges import check_within
 from picq.optics.table import Table, Variable
 
 if TYPE_CHECKING:
     from picq.technology import Technology
 
 _FARTHEST = 5000.0  # um: chips are no larger, and less than 1e-3 of the heat gets there
+_REMEDY = "stay inside the range: the model does not extrapolate"
 
 
 def thermal_resistance(tech: "Technology", cross_section: str, length: Any, distance: Any = 0.0) -> jax.Array:
@@ -45,7 +45,7 @@ def thermal_resistance(tech: "Technology", cross_section: str, length: Any, dist
             remedy="run `picq bake`, or use another cross-section",
         )
     solved, squared = heater[cross_section], jnp.asarray(distance) ** 2
-    _within(jnp.abs(jnp.asarray(distance)), 0.0, _FARTHEST, "distance from a heater")
+    check_within(jnp.abs(jnp.asarray(distance)), 0.0, _FARTHEST, "distance from a heater", "um", _REMEDY)
     soften, reach = solved["soften_um"], solved["reach_um"]
     u = jnp.sqrt(squared + soften**2) - soften
     series = Table(jnp.asarray(solved["ln_ratio"]), (Variable("distance", 0.0, 1.0),))
@@ -135,7 +135,7 @@ def electro_optic(wl: Any, tech: "Technology", cross_section: str, gap: Any, ele
     ends = [(solved[name][0], solved[name][1]) for name in ("gap_um", "width_um", "wl_um")]
     names = ("gap of the electrodes", "width of the electrodes", "wavelength of the electro-optic model")
     for value, (lower, upper), name in zip((gap, electrode_width, wl), ends, names, strict=True):
-        _within(value, lower, upper, name)
+        check_within(value, lower, upper, name, "um", _REMEDY)
     variables = tuple(Variable(n, *e, reciprocal=n == names[1]) for n, e in zip(names, ends, strict=True))
     return Table(jnp.asarray(solved["reduced"]), variables)(gap, electrode_width, wl) / gap
 
@@ -152,16 +152,3 @@ def power_to_restore(wanted: jax.Array, cold: jax.Array, rad_per_mw: Any, limit_
     """
     missing = jnp.mod(jnp.angle(wanted * jnp.conj(cold)), 2 * jnp.pi)
     return jnp.clip(missing / rad_per_mw, 0.0, limit_mw)
-
-
-def _within(value: Any, lower: Any, upper: Any, what: str) -> None:
-    if any(isinstance(v, Tracer) for v in (value, lower, upper)):
-        return
-    values = np.asarray(value, float)
-    if values.size and not (values.min() >= lower - 1e-9 and values.max() <= upper + 1e-9):
-        raise NumericsError(
-            f"{what} is outside of what was solved",
-            got=f"{values.min():g} … {values.max():g} um",
-            allowed=f"{lower:g} … {upper:g} um",
-            remedy="stay inside the range: the model does not extrapolate",
-        )

@@ -1,20 +1,24 @@
 """Films without side walls: the closed-form limit of an infinitely wide guide."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from picq.optics.root import implicit_root
+
 Indices = tuple[Any, Any, Any]
 _STEPS = 60  # of bisection: the bracket shrinks below the spacing of doubles
 
 
+@partial(jax.jit, static_argnames=("te",))
 def slab_index(wl: Any, thickness: Any, film: Indices, below: Indices, above: Indices, *, te: bool = True) -> jax.Array:
     """Effective index of the fundamental mode of a three-layer film, propagating along z, with E along x (te) or y.
 
     k_y t = atan(r_b g_b / k_y) + atan(r_a g_a / k_y), with k_y² = k² (n_f² - n²), g² = k² (n² - n_c²) and r = 1 for te;
     for tm the fields obey n²/eps_y + (k_y/k)²/eps_z = 1 and r = eps_z,film / eps_z,cladding (Yariv & Yeh, Photonics,
-    6th ed., sect. 3.2, with a diagonal tensor). Differentiable, exactly up to the third derivative.
+    6th ed., sect. 3.2, with a diagonal tensor). Differentiable.
 
     Args:
         wl: wavelength, um; broadcasts with the rest.
@@ -25,7 +29,6 @@ def slab_index(wl: Any, thickness: Any, film: Indices, below: Indices, above: In
     Returns:
         The index; where the mode is cut off, that of the denser cladding.
     """
-    wl, thickness = jnp.asarray(wl, float), jnp.asarray(thickness, float)
 
     def phase(n2: jax.Array, args: Any) -> jax.Array:
         """Rises with n²; zero at the mode."""
@@ -38,23 +41,25 @@ def slab_index(wl: Any, thickness: Any, film: Indices, below: Indices, above: In
             sides = [(fz**2 / c[2] ** 2, c[2] * jnp.sqrt(jnp.maximum(n2 / c[1] ** 2 - 1, 0.0))) for c in claddings]
         return sum(jnp.arctan2(r * g, ky) for r, g in sides) - ky * thickness * 2 * jnp.pi / wl
 
-    args = (wl, thickness, film, (below, above))
-    frozen = jax.lax.stop_gradient(jax.tree.map(lambda v: jnp.asarray(v, float), args))
-    top = frozen[2][0] if te else frozen[2][1]
-    floor = jnp.maximum(*(c[0] if te else c[1] for c in frozen[3]))
-    shape = jnp.broadcast_shapes(*(jnp.shape(leaf) for leaf in jax.tree.leaves(frozen)))
-    low, high = jnp.broadcast_to(floor**2, shape), jnp.broadcast_to(top**2, shape)
+    def ends(args: Any) -> tuple[jax.Array, jax.Array]:
+        """n² between which the mode lies: that of the denser cladding, and the film's."""
+        _, _, (fx, fy, _), claddings = args
+        shape = jnp.broadcast_shapes(*(jnp.shape(leaf) for leaf in jax.tree.leaves(args)))
+        floor = jnp.maximum(*(c[0] if te else c[1] for c in claddings))
+        return jnp.broadcast_to(floor**2, shape), jnp.broadcast_to((fx if te else fy) ** 2, shape)
 
-    def halve(_: Any, bracket: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        low, high = bracket
-        middle = (low + high) / 2
-        above_root = phase(middle, frozen) > 0
-        return jnp.where(above_root, low, middle), jnp.where(above_root, middle, high)
+    def find(args: Any) -> jax.Array:
+        def halve(_: Any, bracket: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            low, high = bracket
+            middle = (low + high) / 2
+            above_root = phase(middle, args) > 0
+            return jnp.where(above_root, low, middle), jnp.where(above_root, middle, high)
 
-    low, high = jax.lax.fori_loop(0, _STEPS, halve, (low, high))
-    guided = phase(jnp.broadcast_to(floor**2, shape), frozen) < 0  # the phase rises: a root lies above
-    root = jnp.where(guided, (low + high) / 2, (floor**2 + top**2) / 2)  # cut off: any harmless point
-    for _ in range(2):  # two Newton steps: derivatives are exact up to the third
-        value, slope = jax.jvp(lambda n2: phase(n2, args), (root,), (jnp.ones_like(root),))
-        root = jnp.where(guided, root - value / slope, root)
-    return jnp.sqrt(jnp.where(guided, jnp.asarray(root), jnp.broadcast_to(floor**2, shape)))
+        low, high = floor, top = ends(args)
+        low, high = jax.lax.fori_loop(0, _STEPS, halve, (low, high))
+        return jnp.where(phase(floor, args) < 0, low + high, floor + top) / 2  # cut off: any harmless point
+
+    args = jax.tree.map(lambda v: jnp.asarray(v, float), (wl, thickness, film, (below, above)))
+    floor, _ = ends(args)
+    guided = phase(floor, args) < 0  # the phase rises: a root lies above
+    return jnp.sqrt(jnp.where(guided, implicit_root(phase, find, args), floor))

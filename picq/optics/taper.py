@@ -4,8 +4,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from picq.optics.multimode import Wall, lateral_modes
+from picq.optics.multimode import Lateral, Wall, lateral_modes
 
 _PLACES = 17
 
@@ -18,12 +19,13 @@ def coupling(wall: Wall, width: Any) -> tuple[jax.Array, jax.Array]:
     Love, Optical Waveguide Theory, ch. 28, but for (beta_0 + beta_2)/(2 sqrt(beta_0 beta_2)), 1 within a percent.
     Zero where te2 is cut off: what te0 loses to radiation there is not in it.
     """
-    low, high = (lateral_modes(wall, width, m) for m in (0, 2))
+    low, high = _te0_te2(wall, width)
     product = low.scale * low.edge[0] * high.scale * high.edge[0]
     moved = wall.r * wall.v**2 + (wall.r - 1) * (wall.r * low.g * high.g - (low.q**2 + high.q**2) / 2)
     return product * moved / (high.q**2 - low.q**2), low.beta - high.beta
 
 
+@jax.jit
 def converted(wall: Wall, width1: Any, width2: Any, length: Any) -> jax.Array:
     """Fraction of te0's power that a linear taper hands over to te2, shape [wl].
 
@@ -55,5 +57,11 @@ def adiabatic_angle(wall: Wall, width: Any) -> jax.Array:
     The wall may move by its distance from the axis within a beat length of te0 and te2 (Snyder & Love, ch. 19); where
     te2 is cut off, the beat is that with light at the cut-off.
     """
-    low, high = (lateral_modes(wall, width, m) for m in (0, 2))
+    low, high = _te0_te2(wall, width)
     return width * (low.beta - high.beta) / (4 * jnp.pi)
+
+
+def _te0_te2(wall: Wall, width: Any) -> tuple[Lateral, Lateral]:
+    """Both modes of a guide; the wall's leaves and the width broadcast."""
+    both = lateral_modes(wall.spread, jnp.stack([jnp.asarray(width, float)] * 2, axis=-1), np.array([0, 2]))
+    return jax.tree.map(lambda leaf: leaf[..., 0], both), jax.tree.map(lambda leaf: leaf[..., 1], both)

@@ -143,11 +143,13 @@ PICQ = {
     "si_strip_80deg_te0": (STRIP | {"sidewall_deg": 80.0}, "te0"),
     "si_strip_80deg_tm0": (STRIP | {"sidewall_deg": 80.0}, "tm0"),
     "sin_1000x400_85deg_te0": (
-        {"width": 1.0, "thickness": 0.4, "core": "SiN", "cladding": "SiO2", "sidewall_deg": 85.0, "margin": 4.0}, "te0"
+        {"width": 1.0, "thickness": 0.4, "core": "SiN", "cladding": "SiO2", "sidewall_deg": 85.0, "margin": 4.0},
+        "te0",
     ),
     "si_rib_450_slab_100_te0": (STRIP | {"width": 0.45, "slab": 0.1}, "te0"),
     "tfln_rib_1200_60deg_air_te0": (
-        RIDGE_LN | {"width": 1.2 + 0.3 / math.tan(math.radians(60)), "sidewall_deg": 60.0}, "te0"
+        RIDGE_LN | {"width": 1.2 + 0.3 / math.tan(math.radians(60)), "sidewall_deg": 60.0},
+        "te0",
     ),
     "si_strip_air_top_te0": (STRIP | {"cladding": 1.0, "box": "SiO2"}, "te0"),
     "si_strip_air_top_tm0": (STRIP | {"cladding": 1.0, "box": "SiO2"}, "tm0"),
