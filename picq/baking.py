@@ -33,22 +33,26 @@ def bake_technology(
     if force:
         for path in (folder / "baked").glob("*.json"):
             path.unlink()
-    made = bake.bake(tasks(folder), folder / "baked", work, jobs, progress)
-    found = {task.name: errors for task, errors in made}
-    names = [r.name for r in reductions.reductions(load(folder, bare=True)) if reductions.stale(folder, r.name)]
-    if names:
-        progress("reductions", 0, len(names))
-        with bake.pool(jobs) as pool:
-            for n, (name, content) in enumerate(pool.imap_unordered(_reduce, [(folder, name) for name in names])):
-                reductions.write(folder, name, content)
-                found[name] = content.get("errors", {})
-                progress("reductions", n + 1, len(names))
+    tables = bake.stale(tasks(folder), folder / "baked")
+    every = reductions.reductions(load(folder, bare=True, solver=True))
+    names = [r.name for r in every if reductions.stale(folder, r.name)]
+    if not tables and not names:
+        return {}
+    found = {}
+    with bake.pool(jobs) as workers:
+        reduced = workers.imap_unordered(_reduce, [(folder, name) for name in names])  # they need no table
+        for task, errors in bake.bake(tables, folder / "baked", work, workers, progress):
+            found[task.name] = errors
+        for n, (name, content) in enumerate(reduced):
+            reductions.write(folder, name, content)
+            found[name] = content.get("errors", {})
+            progress("reductions", n + 1, len(names))
     return found
 
 
 def _reduce(job: tuple[Path, str]) -> tuple[str, dict]:
     """In a process of the pool."""
     folder, wanted = job
-    tech = load(folder, bare=True)
+    tech = load(folder, bare=True, solver=True)
     (chosen,) = [r for r in reductions.reductions(tech) if r.name == wanted]
     return wanted, chosen.make(tech)

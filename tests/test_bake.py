@@ -153,16 +153,20 @@ def test_an_interrupted_bake_goes_on_where_it_stopped(tmp_path):
 
         return progress
 
+    def tiny(progress):
+        with bake.pool(2) as workers:
+            return bake.bake([TINY], tmp_path / "baked", tmp_path / "work", workers, progress)
+
     with pytest.raises(KeyboardInterrupt):
-        bake.bake([TINY], tmp_path / "baked", tmp_path / "work", 2, until(20))
+        tiny(until(20))
     assert not list((tmp_path / "baked").iterdir())
     seen.clear()
-    ((task, errors),) = bake.bake([TINY], tmp_path / "baked", tmp_path / "work", 2, until(-1))
+    ((task, errors),) = tiny(until(-1))
     assert seen[0] == 20
     assert errors["index"] < 1e-7
     assert not list((tmp_path / "work").iterdir())
     assert bake.key_of(tmp_path / "baked" / "tiny.te0.json") == task.key
-    assert bake.bake([TINY], tmp_path / "baked", tmp_path / "work", 2, until(0)) == []
+    assert tiny(until(0)) == []
 
 
 @pytest.mark.slow
@@ -170,6 +174,6 @@ def test_a_table_that_is_not_good_enough_is_not_written(tmp_path):
     wild = TINY._replace(
         name="wild.te0", ranges=TINY.ranges._replace(width=(0.25, 20.0), thickness=(0.3, 0.9)), margin=1.0
     )
-    with pytest.raises(NumericsError, match="not good enough"):
-        bake.bake([wild], tmp_path / "baked", tmp_path / "work", 2, lambda *_: None)
+    with pytest.raises(NumericsError, match="not good enough"), bake.pool(2) as workers:
+        bake.bake([wild], tmp_path / "baked", tmp_path / "work", workers, lambda *_: None)
     assert not list((tmp_path / "baked").iterdir())

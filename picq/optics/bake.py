@@ -7,6 +7,7 @@ folder, so that an interrupted run goes on where it stopped.
 
 import hashlib
 import json
+import math
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from picq.optics import modes
 from picq.optics.guided import Point, Ranges, scaled
 from picq.optics.material import material
 from picq.optics.stack import Stack
-from picq.optics.table import Table, Variable, as_dict, fit, sample_points
+from picq.optics.table import Table, Variable, as_dict, fit, sample_points, terms
 
 _SOLVER = "full-vector edge elements, lumped, Richardson pair; 1"  # the number rises when solutions change
 _REACH = {
@@ -35,7 +36,9 @@ _REACH = {
     "wl": 3.83,
     "temperature_k": 3.83,
 }
+_REACH_TM = {**_REACH, "thickness/wl": 9.2}  # the film holds them less
 _REACH_PAIR = {**_REACH, "wl/width": 6.9, "thickness/wl": 4.6, "wl": 2.3, "temperature_k": 2.3}
+_EQUATIONS = 2.4  # for every coefficient of a table
 _WIDEST_UM = 12.0  # wider guides are covered by the film's closed form at infinite width
 _FILM_POINTS, _CHECK_POINTS = 40, 24
 _SEED = 1
@@ -73,7 +76,7 @@ class Task(NamedTuple):
     @property
     def reach(self) -> tuple[float, ...]:
         """Order of each variable's series: terms with sum(k/reach) <= 1."""
-        table = _REACH_PAIR if self.pair else _REACH
+        table = _REACH_PAIR if self.pair else _REACH_TM if self.mode.startswith("tm") else _REACH
         return tuple(table[v.name] for v in self.ranges.variables())
 
     @property
@@ -84,7 +87,7 @@ class Task(NamedTuple):
     @property
     def points(self) -> int:
         """How many points are solved for the fit."""
-        return 192 if self.ranges.slab else 112
+        return math.ceil(_EQUATIONS * len(terms(self.reach)) / (1 + len(self.reach)))  # a value and its slopes each
 
     @property
     def key(self) -> str:
@@ -112,7 +115,7 @@ class Task(NamedTuple):
 
 
 def bake(
-    tasks: list[Task], folder: Path, work: Path, jobs: int, progress: Callable[[str, int, int], None]
+    tasks: list[Task], folder: Path, work: Path, workers: Any, progress: Callable[[str, int, int], None]
 ) -> list[tuple[Task, dict[str, float]]]:
     """Solve and write every task whose file is missing or stale.
 
@@ -120,7 +123,7 @@ def bake(
         tasks: of one technology.
         folder: where the tables go.
         work: where solved points are kept until their table is written.
-        jobs: processes.
+        workers: of ``pool``.
         progress: called with a task's name, points done, points in all.
 
     Returns:
@@ -129,17 +132,18 @@ def bake(
     Raises:
         NumericsError: a table's error is above ``TOLERANCE``; nothing is written for it.
     """
-    stale = [task for task in tasks if key_of(folder / f"{task.name}.json") != task.key]
-    if not stale:
-        return []
     folder.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
     done = []
-    with pool(jobs) as workers:
-        for task in stale:
-            errors = _bake_one(task, folder, work, workers, progress)
-            done.append((task, errors))
+    for task in stale(tasks, folder):
+        errors = _bake_one(task, folder, work, workers, progress)
+        done.append((task, errors))
     return done
+
+
+def stale(tasks: list[Task], folder: Path) -> list[Task]:
+    """Those whose file is missing or was made from something else."""
+    return [task for task in tasks if key_of(folder / f"{task.name}.json") != task.key]
 
 
 def key_of(path: Path) -> str:
@@ -332,4 +336,8 @@ def _compiled(task: Task) -> Any:
         even, odd = n(p.gap, task.mode + "even"), n(p.gap, task.mode + "odd")
         return jnp.stack([jnp.log(even - odd), (even + odd) / 2 - n(None, task.mode)])
 
-    return jax.jit(lambda z: (outputs(z), jax.jacrev(outputs)(z)))
+    def both(z: jax.Array) -> tuple[jax.Array, jax.Array]:
+        values = outputs(z)
+        return values, values
+
+    return jax.jit(lambda z: jax.jacrev(both, has_aux=True)(z)[::-1])

@@ -116,25 +116,32 @@ def sample_points(variables: Sequence[Variable], count: int, seed: int, *, insid
     return np.stack(columns, axis=1)
 
 
+def terms(reach: Sequence[float]) -> list[tuple[int, ...]]:
+    """Orders of the terms of a series: sum(order/reach) <= 1. Of products of high orders a smooth function has little.
+
+    Args:
+        reach: largest order of each variable alone; need not be whole.
+    """
+    every = product(*(range(int(r) + 1) for r in reach))
+    return [k for k in every if sum(i / r for i, r in zip(k, reach, strict=True)) <= 1]
+
+
 def fit(
     variables: Sequence[Variable], reach: Sequence[float], points: np.ndarray, values: np.ndarray, slopes: np.ndarray
 ) -> Table:
     """The table that fits values and slopes best.
 
-    Each point gives 1 + len(variables) equations; a slope counts in units of its variable's half range. Only terms with
-    sum(order/reach) <= 1 are fitted: of products of high orders a smooth function has little.
+    Each point gives 1 + len(variables) equations; a slope counts in units of its variable's half range.
 
     Args:
         variables: of the table.
-        reach: largest order of each variable alone; need not be whole.
+        reach: see ``terms``, which are fitted.
         points: shape [points, variables].
         values: shape [points].
         slopes: derivatives with respect to the variables, shape [points, variables].
     """
     degrees = [int(r) for r in reach]
-    powers = [
-        k for k in product(*(range(d + 1) for d in degrees)) if sum(i / r for i, r in zip(k, reach, strict=True)) <= 1
-    ]
+    powers = terms(reach)
     scaled = np.stack([np.asarray(v.scaled(x)) for v, x in zip(variables, points.T, strict=True)], axis=1)
     basis, derivative = zip(*(_numpy_chebyshev(scaled[:, i], d) for i, d in enumerate(degrees)), strict=True)
     column = lambda k, moved: np.prod([(derivative if i == moved else basis)[i][:, n] for i, n in enumerate(k)], axis=0)
@@ -165,15 +172,19 @@ def _numpy_chebyshev(x: np.ndarray, degree: int) -> tuple[np.ndarray, np.ndarray
 
 
 def as_dict(table: Table) -> dict[str, Any]:
-    """Plain numbers for a file."""
+    """Plain data for a file: of the coefficients those that are not zero, by their orders."""
+    found = np.asarray(table.coefficients)
+    orders = np.argwhere(found)
     return {
         "variables": [v._asdict() for v in table.variables],
-        "shape": list(table.coefficients.shape),
-        "coefficients": [float(f"{c:.10g}") for c in np.asarray(table.coefficients).ravel()],
+        "shape": list(found.shape),
+        "terms": {" ".join(map(str, k)): float(f"{found[tuple(k)]:.10g}") for k in orders},
     }
 
 
 def from_dict(d: Mapping[str, Any]) -> Table:
     """The table of ``as_dict``."""
-    variables = tuple(Variable(**v) for v in d["variables"])
-    return Table(jnp.asarray(np.reshape(d["coefficients"], d["shape"])), variables)
+    coefficients = np.zeros(d["shape"])
+    for orders, value in d["terms"].items():
+        coefficients[tuple(map(int, orders.split()))] = value
+    return Table(jnp.asarray(coefficients), tuple(Variable(**v) for v in d["variables"]))
