@@ -13,6 +13,7 @@ from picq.optics import bake
 from picq.optics.guided import Point, Ranges
 from picq.optics.stack import Stack
 from picq.optics.table import Variable, as_dict, chebyshev, fit, from_dict, sample_points
+from picq.technology import Process
 from picq.technology_files import load, tasks
 
 TASKS = [(name, task) for name in pdk.names() for task in tasks(pdk.folder(name))]
@@ -113,6 +114,24 @@ def test_table_against_solver():
 @pytest.mark.parametrize(("name", "task"), TASKS, ids=lambda v: v if isinstance(v, str) else v.name)
 def test_every_table_against_solver(name, task):
     check(name, task, 1 if task.pair else 2)
+
+
+@pytest.mark.parametrize("xs", ["strip", "rib"])
+def test_many_wavelengths_are_interpolated(xs):
+    """Seven nodes over the solved band: 1e-9 of the index, and of the coupling relative to itself."""
+    tech = pdk.load("soi220").at(Process(width_nm=7.0, thickness_nm=-3.0))
+    wl = jnp.linspace(1.5, 1.6, 41)
+    one_by_one = lambda f: jnp.stack([f(w) for w in wl])
+    index = lambda wl: tech.n_eff(xs, wl)
+    np.testing.assert_allclose(index(wl), one_by_one(index), rtol=0, atol=1e-9)
+    kappa = lambda wl: tech.kappa(xs, wl, 0.25)
+    np.testing.assert_allclose(kappa(wl), one_by_one(kappa), rtol=1e-9)
+
+
+def test_outside_the_solved_band_there_is_no_number():
+    traced = jax.jit(pdk.load("soi220").n_eff, static_argnums=0)("strip", jnp.linspace(1.48, 1.62, 15))
+    inside = np.abs(np.linspace(1.48, 1.62, 15) - 1.55) < 0.05 + 1e-9
+    assert np.array_equal(np.isfinite(traced), inside)
 
 
 def test_a_table_of_other_data_is_refused(tmp_path):

@@ -126,7 +126,7 @@ def over_wavelengths(evaluate: Callable[[jax.Array], Any], wl: Any, ends: tuple[
     transform = np.cos(np.outer(k, angles)) * 2 / _NODES  # values at the nodes to coefficients
     transform[0] /= 2
     inside = (wl >= a - 1e-9) & (wl <= b + 1e-9)
-    weights = jnp.where(inside[:, None], chebyshev((2 * wl - (a + b)) / (b - a), _NODES) @ transform, jnp.nan)
+    weights: Any = jnp.where(inside[:, None], chebyshev((2 * wl - (a + b)) / (b - a), _NODES) @ transform, jnp.nan)
     values = evaluate(jnp.asarray((a + b) / 2 + (b - a) / 2 * np.cos(angles)))
     return jax.tree.map(lambda leaf: jnp.tensordot(weights, leaf, 1), values)
 

@@ -145,7 +145,7 @@ def _by_newton(args: Any) -> jax.Array:
 
     sin = jnp.minimum((order + 1) * jnp.pi / (width + 2 / (r * v)) / v, 1.0)
     u = jax.lax.fori_loop(0, _STEPS, step, sin / (1 + jnp.sqrt(1 - sin**2)))
-    return jnp.where(v * width > order * jnp.pi, u, 0.5)  # cut off: any harmless point
+    return jnp.asarray(jnp.where(v * width > order * jnp.pi, u, 0.5))  # cut off: any harmless point
 
 
 @jax.jit

@@ -57,9 +57,10 @@ def slab_index(wl: Any, thickness: Any, film: Indices, below: Indices, above: In
 
         low, high = floor, top = ends(args)
         low, high = jax.lax.fori_loop(0, _STEPS, halve, (low, high))
-        return jnp.where(phase(floor, args) < 0, low + high, floor + top) / 2  # cut off: any harmless point
+        cut_off = phase(floor, args) >= 0  # any harmless point does there
+        return jnp.asarray(jnp.where(cut_off, floor + top, low + high)) / 2
 
     args = jax.tree.map(lambda v: jnp.asarray(v, float), (wl, thickness, film, (below, above)))
     floor, _ = ends(args)
     guided = phase(floor, args) < 0  # the phase rises: a root lies above
-    return jnp.sqrt(jnp.where(guided, implicit_root(phase, find, args), floor))
+    return jnp.sqrt(jnp.asarray(jnp.where(guided, implicit_root(phase, find, args), floor)))
