@@ -5,9 +5,11 @@ from typing import Any, ClassVar
 import gdsfactory as gf
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from picq import layout
 from picq.device import Device, device, param, setting
+from picq.errors import SpecError
 from picq.optics.coupler import Places, coupled, s_bend, s_bends
 from picq.optics.waveguide import amplitude_db, propagate
 from picq.sdict import SDict, reciprocal
@@ -90,6 +92,18 @@ class Coupler(Device):
         return {"bottom": arm, "top": arm}
 
     def _bend(self, tech: Technology) -> tuple[Any, Any]:
-        """Sideways offset and arc radius of the S-bends: tan(angle/2) = offset/dx, radius = dx / (2 sin angle)."""
+        """Sideways offset and arc radius of the S-bends: tan(angle/2) = offset/dx, radius = dx / (2 sin angle).
+
+        Raises:
+            SpecError: the guides do not fit between the ports.
+        """
+        least = tech.cross_section(self.cross_section).width
+        if not any(isinstance(v, Tracer) for v in (self.dy, self.gap, least)) and self.dy <= self.gap + least:
+            raise SpecError(
+                f"{self.name}: the guides do not fit between the ports",
+                got=f"dy {self.dy:g} um, gap {self.gap:g} um, guides {least:g} um wide",
+                allowed=f"dy > {self.gap + least:g} um",
+                remedy="raise dy",
+            )
         offset = (self.dy - self.gap - tech.cross_section(self.cross_section).width) / 2
         return offset, (self.dx**2 + offset**2) / (4 * offset)

@@ -9,7 +9,7 @@ from jax.core import Tracer
 from picq import layout
 from picq.device import Device, device, param, setting
 from picq.errors import SpecError
-from picq.optics.multimode import Wall, couple, side_wall, split
+from picq.optics.multimode import WIDEST, Wall, couple, side_wall, split
 from picq.optics.waveguide import amplitude_db
 from picq.sdict import SDict, reciprocal
 from picq.slabs import join_slabs
@@ -69,11 +69,18 @@ class _Mmi(Device):
         raise NotImplementedError
 
     def _check(self) -> None:
-        """Raise SpecError where concrete access guides do not meet the section side by side."""
+        """Raise SpecError where concrete access guides do not fit to the section."""
         sizes = (self.width_mmi, self.pitch, self.width_taper)
         if any(isinstance(size, Tracer) for size in sizes):
             return
         width, pitch, access = (float(size) for size in sizes)
+        if width > WIDEST * access + 1e-9:
+            raise SpecError(
+                f"{self.name}: the section is too broad for its access guides: more modes than the model counts",
+                got=f"width_mmi {width:g} um, width_taper {access:g} um",
+                allowed=f"width_mmi <= {WIDEST:g} width_taper",
+                remedy="raise width_taper or lower width_mmi",
+            )
         if not access - 1e-9 <= pitch <= width - access + 1e-9:
             raise SpecError(
                 f"{self.name}: the access guides do not meet the section side by side",

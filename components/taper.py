@@ -46,6 +46,8 @@ class Taper(Device):
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         site = tech.at_site(0)
+        for width in (self._width1(tech), self.width2):
+            site.check_width(self.cross_section, wl, width)  # between them they are traced
         s = (jnp.asarray(_NODES) + 1) / 2
         widths = self._width1(tech) + (self.width2 - self._width1(tech)) * s
         at_widths = jax.vmap(lambda wl, width: site.n_eff(self.cross_section, wl, width), (None, 0), out_axes=-1)

@@ -30,12 +30,12 @@ def bake_technology(
         NumericsError: a result is not good enough.
     """
     jobs = os.cpu_count() or 1 if jobs is None else jobs
+    tables = tasks(folder) if force else bake.stale(tasks(folder), folder / "baked")
     if force:
-        for path in (folder / "baked").glob("*.json"):
+        for path in work.glob("*.jsonl"):
             path.unlink()
-    tables = bake.stale(tasks(folder), folder / "baked")
     every = reductions.reductions(load(folder, bare=True, solver=True))
-    names = [r.name for r in every if reductions.stale(folder, r.name)]
+    names = [r.name for r in every if force or reductions.stale(folder, r.name)]
     if not tables and not names:
         return {}
     found = {}

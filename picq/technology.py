@@ -19,7 +19,7 @@ from picq.errors import SpecError, nearest
 from picq.optics.bend import Bend
 from picq.optics.fibre import Tip
 from picq.optics.guided import Baked, Point, Solved, over_wavelengths
-from picq.optics.profile import Profile, principal_indices
+from picq.optics.profile import Profile
 from picq.optics.stack import Stack
 from picq.signoff.rules import RuleDeck, load_deck
 
@@ -283,17 +283,23 @@ class Technology:
         return self._asked(known[mode], cross_section, wl, self.point(cross_section, width))
 
     def over_wavelengths(self, cross_section: str, wl: Any, evaluate: Callable[[jax.Array], Any]) -> Any:
-        """Smooth functions of wavelength at many of them; see ``guided.over_wavelengths``."""
+        """Smooth functions of wavelength at many of them; see ``guided.over_wavelengths``.
+
+        Raises:
+            NumericsError: a concrete wavelength lies outside the range that was solved; traced ones give NaN there.
+        """
+        self.check_width(cross_section, wl)
         return over_wavelengths(evaluate, wl, self.guide(cross_section).modes["te0"].ranges.wl)
+
+    def check_width(self, cross_section: str, wl: Any, width: Any = None) -> None:
+        """Raise NumericsError where a concrete drawn width (um) or wavelength of te0 lies outside what was solved."""
+        ranges = self.guide(cross_section).modes["te0"].ranges
+        ranges.check(f"cross-section '{cross_section}' of {self.name}", wl, self.point(cross_section, width))
 
     def slab_index(self, cross_section: str, wl: Any) -> jax.Array:
         """Effective index (te) of the film without side walls, on this chip: the limit of infinite width."""
         point = self.point(cross_section)
         return self.platform.film.film_index(wl, point.thickness, point.temperature_k)
-
-    def cladding_index(self, wl: Any) -> jax.Array:
-        """Refractive index of the cladding, on this chip."""
-        return principal_indices(self.platform.film.cladding, wl, self.temperature_k + self.process.temperature_k)[0]
 
     def kappa(self, cross_section: str, wl: Any, gap: Any) -> jax.Array:
         """Coupling in rad/um of two guides at a drawn ``gap`` (um), on this chip: pi (n_even - n_odd)/wl.

@@ -37,6 +37,17 @@ def load(folder: Path, *, solver: bool = False, bare: bool = False) -> Technolog
             "picq needs float64: in float32 the phase of light is wrong by 0.014 rad per cm",
             remedy='run jax.config.update("jax_enable_x64", True) before anything else, or set JAX_ENABLE_X64=1',
         )
+    try:
+        return _load(folder, solver, bare)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SpecError(
+            f"the YAML files of technology '{folder.name}' do not say what they have to",
+            got=f"{type(error).__name__}: {error}",
+            remedy="compare with those of a technology that comes with picq; CONTRIBUTING.md has the entries",
+        ) from error
+
+
+def _load(folder: Path, solver: bool, bare: bool) -> Technology:
     layers = _read(folder, "layers")
     stack = _read(folder, "stack")
     film = Stack.of(stack)

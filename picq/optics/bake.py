@@ -23,11 +23,11 @@ import numpy as np
 from picq.errors import NumericsError, SpecError
 from picq.optics import modes
 from picq.optics.guided import Point, Ranges, scaled
-from picq.optics.material import material
+from picq.optics.material import described, material
 from picq.optics.stack import Stack
 from picq.optics.table import Table, Variable, as_dict, fit, sample_points, terms
 
-_SOLVER = "full-vector edge elements, lumped, Richardson pair; 1"  # the number rises when solutions change
+SOLVER = "full-vector edge elements, lumped, Richardson pair; 1"  # the number rises when solutions change
 _REACH = {
     "wl/width": 16.1,
     "thickness/wl": 6.9,
@@ -92,15 +92,16 @@ class Task(NamedTuple):
     @property
     def key(self) -> str:
         """Changes whenever the tables would."""
-        media = sorted(self._media())
-        indices = [f"{float(material(m).index(1.55)):.9f}" for m in media]
-        made_of = (_SOLVER, self._asdict(), self.levels, self.reach, self.points, media, indices, _SEED)
+        media, r = sorted(self._media()), self.ranges
+        states = [(wl, kelvin) for wl in (r.wl[0], sum(r.wl) / 2, r.wl[1]) for kelvin in r.temperature_k]
+        indices = [described(material(m), *state) for m in media for state in states]
+        made_of = (SOLVER, self._asdict(), self.levels, self.reach, self.points, media, indices, _SEED)
         return hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
 
     def provenance(self, errors: dict[str, float]) -> dict[str, Any]:
         """What stands beside the tables."""
         return {
-            "solver": _SOLVER,
+            "solver": SOLVER,
             "levels": list(self.levels),
             "margin_um": self.margin,
             "materials": {m: material(m).source for m in sorted(self._media())},
@@ -117,10 +118,10 @@ class Task(NamedTuple):
 def bake(
     tasks: list[Task], folder: Path, work: Path, workers: Any, progress: Callable[[str, int, int], None]
 ) -> list[tuple[Task, dict[str, float]]]:
-    """Solve and write every task whose file is missing or stale.
+    """Solve and write every task.
 
     Args:
-        tasks: of one technology.
+        tasks: of one technology, e.g. the ``stale`` ones.
         folder: where the tables go.
         work: where solved points are kept until their table is written.
         workers: of ``pool``.
@@ -135,7 +136,7 @@ def bake(
     folder.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
     done = []
-    for task in stale(tasks, folder):
+    for task in tasks:
         errors = _bake_one(task, folder, work, workers, progress)
         done.append((task, errors))
     return done
@@ -171,6 +172,14 @@ def _bake_one(
             progress(task.name, len(solved), len(wanted))
     values = np.array([solved[i][0] for i in range(len(wanted))])
     slopes = np.array([solved[i][1] for i in range(len(wanted))])
+    lost = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if lost.size:
+        raise NumericsError(
+            f"table {task.name}: the mode is cut off within its ranges",
+            got=", ".join(f"{v:.4g}" for v in wanted[lost[0]]) + " (width, thickness, …), the first of such points",
+            allowed=f"a guided {task.mode}",
+            remedy="narrow the ranges of the cross-section's `optics` in cross_sections.yaml",
+        )
     n = len(fitted)
     tables = {}
     for k, name in enumerate(task.outputs):
@@ -180,7 +189,7 @@ def _bake_one(
         tables[name] = fit(task.ranges.variables(), task.reach, points, v, s)
     errors = _errors(task, tables, checked, values[n:], slopes[n:])
     for quantity, error in errors.items():
-        if error > TOLERANCE.get(quantity, np.inf):
+        if not error <= TOLERANCE.get(quantity, np.inf):  # NaN is not good enough either
             raise NumericsError(
                 f"table {task.name} is not good enough: {quantity}",
                 got=f"{error:.1e} on {_CHECK_POINTS} points that were not fitted",
@@ -191,7 +200,7 @@ def _bake_one(
         "key": task.key,
         "ranges": task.ranges._asdict(),
         "tables": {name: as_dict(table) for name, table in tables.items()},
-        "provenance": task.provenance(errors),
+        "provenance": task.provenance({name: float(f"{error:.2g}") for name, error in errors.items()}),
     }
     path = folder / f"{task.name}.json"
     draft = path.with_suffix(".part")
@@ -278,7 +287,7 @@ def _errors(
             wl = points[:, -2]
             slope = np.asarray(jax.vmap(jax.grad(at))(jnp.asarray(points)))[:, -2]
             errors["group"] = float(np.abs(got - values[:, k] - wl * (slope - slopes[:, k, -2])).max())
-    return {name: float(f"{error:.2g}") for name, error in errors.items()}
+    return errors
 
 
 def _stored(path: Path) -> dict[int, tuple[list[float], list[list[float]]]]:

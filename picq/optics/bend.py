@@ -111,14 +111,15 @@ class Bend:
         return u2 * jnp.polyval(jnp.asarray(c)[::-1], u2)
 
     def _inside(self, curvature: Any) -> Any:
-        if not isinstance(curvature, Tracer) and np.max(np.abs(curvature)) * self.radius_min > 1 + 1e-9:
+        if not isinstance(curvature, Tracer) and not np.max(np.abs(curvature)) * self.radius_min <= 1 + 1e-9:
             raise NumericsError(
                 "a bend is tighter than its model holds",
                 got=f"radius of curvature {1 / np.max(np.abs(curvature)):g} um",
                 allowed=f"at least {self.radius_min:g} um",
                 remedy="choose a larger radius; an Euler bend's tightest place is 0.71 of its radius at p = 0.5",
             )
-        return jnp.asarray(curvature, float)
+        u = jnp.asarray(curvature, float)
+        return jnp.where(jnp.abs(u) * self.radius_min <= 1 + 1e-9, u, jnp.nan)  # traced values cannot be refused
 
 
 def _excess(wl: Any, optical_path: Any, nepers: Any) -> jax.Array:

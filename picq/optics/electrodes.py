@@ -210,9 +210,7 @@ def metal_loss_db_cm(stack: ElectrodeStack, mode: Mode, gap: Any) -> jax.Array:
     return _DB_CM * resistance * 4 * faces / power(mode)
 
 
-def bake_electrodes(
-    tech: "Technology", wl_range: tuple[float, float] = (1.5, 1.6), levels: tuple[int, ...] = LEVELS
-) -> dict[str, Any]:
+def bake_electrodes(tech: "Technology", levels: tuple[int, ...] = LEVELS) -> dict[str, Any]:
     """What ``phase_shifter.electro_optic`` needs, for each guide of a technology between its electrodes.
 
     Gap and width of the electrodes run over the bounds that devices.yaml gives ``eo_phase_shifter``.
@@ -230,9 +228,9 @@ def bake_electrodes(
         return {}
     bounds = tech.platform.device_bounds("eo_phase_shifter")
     gaps, widths = ((bounds[n]["lower"], bounds[n]["upper"]) for n in ("gap", "electrode_width"))
-    ranges = (gaps, (1 / widths[1], 1 / widths[0]), wl_range)
     names = [n for n, xs in tech.cross_sections.items() if any(s.layer == "slab" for s in xs.sections)]
-    return {n: _baked(ElectrodeStack.of(tech, n), ranges, levels) for n in names}
+    ranges = lambda name: (gaps, (1 / widths[1], 1 / widths[0]), tech.guide(name).modes["te0"].ranges.wl)
+    return {n: _baked(ElectrodeStack.of(tech, n), ranges(n), levels) for n in names}
 
 
 def _baked(stack: ElectrodeStack, ranges: tuple[tuple[float, float], ...], levels: tuple[int, ...]) -> dict[str, Any]:

@@ -169,9 +169,7 @@ def tip_profile(tech: "Technology", width: Any, *, margin: float = _MARGIN) -> P
     )
 
 
-def bake_tip(
-    tech: "Technology", *, wl: tuple[float, float] = (1.5, 1.6), mfd: tuple[float, float] = (2.0, 11.0)
-) -> dict[str, Any]:
+def bake_tip(tech: "Technology", *, mfd: tuple[float, float] = (2.0, 11.0)) -> dict[str, Any]:
     """Tables of a strip's tip on a nominal chip: what ``<technology>/baked/tip.json`` holds.
 
     The tip's widths are those of the technology's ``edge_coupler`` data. ``overlap`` is the logarithm of the power
@@ -182,6 +180,7 @@ def bake_tip(
         NumericsError: more than 1 % of some tip's power lies below the box, or a mode is cut off.
     """
     data = tech.data["edge_coupler"]
+    wl = tech.guide(tech.platform.default_cross_section).modes["te0"].ranges.wl
     width = (float(data["tip_least_um"]), float(data["tip_most_um"]))
     variables = (Variable("width", *width, True), Variable("wl", *wl), Variable("mfd", *mfd, True))
     depth = float(tech.platform.stack["box"]["thickness_um"])
@@ -268,10 +267,10 @@ class Tip:
             NumericsError: a concrete value lies outside the range that was solved; traced ones give NaN there.
         """
         self.overlap.check("a tip", width, wl, mfd)
-        at = zip(self.overlap.variables, (width, wl, mfd), strict=True)
-        a, b, c = (jnp.abs(variable.scaled(value)) < 1 + 1e-9 for variable, value in at)
-        overlap = jnp.where(a & b & c, jnp.exp(self.overlap(width, wl, mfd)), jnp.nan)
-        return overlap, self.index(width, wl)
+        inside = self.overlap.inside(width, wl, mfd)
+        found = jnp.exp(self.overlap(width, wl, mfd)), self.index(width, wl)
+        overlap, index = (jnp.asarray(jnp.where(inside, v, jnp.nan)) for v in found)
+        return overlap, index
 
 
 def fresnel(n1: Any, n2: Any) -> Any:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from picq.optics import modes
+from picq.optics.ranges import is_within
 from picq.optics.stack import Stack
 from picq.optics.table import Table, Variable, chebyshev
 
@@ -52,7 +53,7 @@ class Ranges(NamedTuple):
         for name, ends in self._asdict().items():
             if ends is not None:
                 value = wl if name == "wl" else getattr(point, name)
-                inside &= (value >= ends[0] - 1e-9) & (value <= ends[1] + 1e-9)
+                inside &= is_within(value, *ends)
         return inside
 
     def variables(self) -> tuple[Variable, ...]:
@@ -125,8 +126,8 @@ def over_wavelengths(evaluate: Callable[[jax.Array], Any], wl: Any, ends: tuple[
     a, b = ends
     transform = np.cos(np.outer(k, angles)) * 2 / _NODES  # values at the nodes to coefficients
     transform[0] /= 2
-    inside = (wl >= a - 1e-9) & (wl <= b + 1e-9)
-    weights: Any = jnp.where(inside[:, None], chebyshev((2 * wl - (a + b)) / (b - a), _NODES) @ transform, jnp.nan)
+    series = chebyshev((2 * wl - (a + b)) / (b - a), _NODES) @ transform
+    weights: Any = jnp.where(is_within(wl, a, b)[:, None], series, jnp.nan)
     values = evaluate(jnp.asarray((a + b) / 2 + (b - a) / 2 * np.cos(angles)))
     return jax.tree.map(lambda leaf: jnp.tensordot(weights, leaf, 1), values)
 

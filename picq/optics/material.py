@@ -8,6 +8,7 @@ differ (Frey, Leviton & Madison, Proc. SPIE 6273, 62732J (2006)).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from picq.errors import SpecError, nearest
-from picq.optics.ranges import check_within
+from picq.optics.ranges import check_within, is_within
 
 REFERENCE_K = 293.15
 # Where the linear law is used: at 400 K the quadratic term of Si (1.3e-7 per K², Cocorullo et al., as for its dn/dT) is
@@ -80,7 +81,7 @@ class Material:
 
         Raises:
             SpecError: the material has no optical index.
-            NumericsError: a concrete wavelength or temperature lies outside the range; traced ones are not checked.
+            NumericsError: a concrete wavelength or temperature lies outside the range; traced ones give NaN there.
         """
         if self.formula is None or self.wl_range is None or self.dn_dt_k is None:
             raise SpecError(
@@ -91,7 +92,16 @@ class Material:
         remedy = "stay inside the range: the formula does not extrapolate"
         check_within(wl, *self.wl_range, f"wavelength for the index of {self.name}", "um", remedy)
         check_within(temperature_k, *TEMPERATURE_RANGE_K, f"temperature for the index of {self.name}", "K", remedy)
-        return self.formula(jnp.asarray(wl, float)) + self.dn_dt_k * (jnp.asarray(temperature_k, float) - REFERENCE_K)
+        wl, kelvin = jnp.asarray(wl, float), jnp.asarray(temperature_k, float)
+        index = self.formula(wl) + self.dn_dt_k * (kelvin - REFERENCE_K)
+        known = is_within(wl, *self.wl_range) & is_within(kelvin, *TEMPERATURE_RANGE_K)
+        return jnp.asarray(jnp.where(known, index, jnp.nan))
+
+
+@cache
+def described(m: Material, wl: float, temperature_k: float = REFERENCE_K) -> str:
+    """A material's index to nine decimals: what says whether a table was made from it."""
+    return f"{float(m.index(wl, temperature_k)):.9f}"
 
 
 def material(name: str) -> Material:

@@ -64,10 +64,17 @@ class Mode:
     def error(self) -> jax.Array:
         """Estimated error of ``n_eff`` from the mesh: a tenth of what the extrapolation moved the finer level.
 
-        The leading term goes with h² and is removed; what is left is of a higher order. On the reference structures
-        the true error is 0.01 to 0.05 of that move (tests/test_modes.py).
+        The leading term goes with h² and is removed; what is left is of a higher order: on the reference structures
+        0.002 to 0.07 of that move (README's table). NaN, not known, where only one level was solved.
         """
+        if len(self.n_levels) == 1:
+            return jnp.full_like(jnp.real(self.n_eff), jnp.nan)
         return jnp.abs(self.n_eff - self.n_levels[-1]) / 10
+
+    @property
+    def walls(self) -> Walls:
+        """Ends of the domain that select the mode's symmetry."""
+        return _symmetry(self.profile, self.name)[0]
 
 
 def solve(
@@ -90,17 +97,17 @@ def solve(
         mode: ``te0``, ``te1`` …, ``tm0`` …: polarisation and order by falling index (te: E mainly along x); for a pair
             of guides followed by the parity of the supermode, ``te0even`` or ``te0odd``.
         temperature_k: of all materials.
-        radius: of the bend at x = 0, um; None for a straight guide. The profile must be a ``whole`` one.
-        levels: two mesh levels for an extrapolated index, or one for a plain one.
+        radius: of the bend at x = 0, um; None for a straight guide. The profile must be a ``whole`` one, and end within
+            the radius on the side of the centre.
+        levels: two rising mesh levels for an extrapolated index, or one for a plain one, whose error is not known.
 
     Raises:
-        SpecError: the mode's name is not understood, a material is unknown.
+        SpecError: the mode's name or the levels are not understood, a material is unknown.
         NumericsError: wavelength outside a material's range, the mode is cut off, the domain too small, or the mesh too
-            coarse; of traced values only what can be known, and n_eff is then NaN where there is no such mode.
+            coarse. Traced values cannot be looked at: n_eff is then NaN where the mode is cut off.
     """
     _symmetry(profile, mode)
-    if radius is not None and profile.mirror:
-        raise SpecError("a bend has no mid-plane", remedy="make the profile with whole=True")
+    _check_request(profile, wl, radius, levels)
     for medium in {m for column in profile.media for m in column}:  # concrete values are looked at here, outside jit
         principal_indices(medium, wl, temperature_k)
     answer = _solve(profile, wl, temperature_k, radius, mode, tuple(levels))
@@ -123,13 +130,15 @@ def _solve(profile: Profile, wl: Any, temperature_k: Any, radius: Any, mode: str
         else:
             grid = _absorbing(grid, profile)
             made = cells(grid, eps, wl, stretch=1 + grid.centre[0] / radius)
-            start = (2 * jnp.pi / wl * straight.n_eff) ** 2
+            start = (2 * jnp.pi / wl * straight.n_levels[0]) ** 2
         lam, x = eigenpair(made, walls, pick, jax.lax.stop_gradient(start))
         indices.append(jnp.sqrt(lam) * wl / (2 * jnp.pi))
         found = (x, grid, made)
     assert found is not None
-    curvature = 0.0 if radius is None else 1 / radius
-    return Mode(extrapolated(indices, levels), tuple(indices), *found, wl, curvature, profile, mode)
+    curvature, index = (0.0 if radius is None else 1 / radius), extrapolated(indices, levels)
+    if radius is None:  # below, light that the domain's walls hold would look like a mode
+        index = jnp.asarray(jnp.where(index > _floor(profile, wl, mode, temperature_k), index, jnp.nan))
+    return Mode(index, tuple(indices), *found, wl, curvature, profile, mode)
 
 
 def _absorbing(grid: Mesh, profile: Profile) -> Mesh:
@@ -154,19 +163,28 @@ def n_eff(profile: Profile, wl: Any, mode: str = "te0", **options: Any) -> jax.A
 
 def n_group(profile: Profile, wl: Any, mode: str = "te0", **options: Any) -> jax.Array:
     """Group index n - wl dn/dwl, material dispersion included."""
+    _look(profile, wl, mode, options)
     n, slope = jax.value_and_grad(lambda v: n_eff(profile, v, mode, **options))(jnp.asarray(wl, float))
     return n - wl * slope
 
 
 def dispersion(profile: Profile, wl: Any, mode: str = "te0", **options: Any) -> jax.Array:
     """D = -(wl/c) d²n/dwl² in ps/(nm km); Agrawal, Nonlinear Fiber Optics, eq. 1.2.11."""
+    _look(profile, wl, mode, options)
     curve = jax.grad(jax.grad(lambda v: n_eff(profile, v, mode, **options)))
     return _PS_NM_KM * wl * curve(jnp.asarray(wl, float))
 
 
 def dispersion_slope(profile: Profile, wl: Any, mode: str = "te0", **options: Any) -> jax.Array:
     """dD/dwl in ps/(nm² km)."""
+    _look(profile, wl, mode, options)
     return 1e-3 * jax.grad(lambda v: dispersion(profile, v, mode, **options))(jnp.asarray(wl, float))
+
+
+def _look(profile: Profile, wl: Any, mode: str, options: dict[str, Any]) -> None:
+    """Let ``solve`` refuse concrete values: within a derivative they are traced."""
+    if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((profile, wl))):
+        solve(profile, wl, mode, **options)
 
 
 def parse(mode: str) -> tuple[bool, int, str]:
@@ -205,17 +223,38 @@ def _symmetry(profile: Profile, mode: str) -> tuple[Walls, Pick]:
     return Walls(left, True, bottom, True), Pick(te, order)
 
 
+def _check_request(profile: Profile, wl: Any, radius: Any, levels: tuple[int, ...]) -> None:
+    """Refuse what can be seen before anything is solved."""
+    if len(levels) not in (1, 2) or any(m < 1 for m in levels) or list(levels) != sorted(set(levels)):
+        raise SpecError(
+            "levels of the mesh are not understood", got=str(levels), allowed="one level, or two that rise; from 1"
+        )
+    if radius is not None and profile.mirror:
+        raise SpecError("a bend has no mid-plane", remedy="make the profile with whole=True")
+    if not isinstance(wl, Tracer) and not (np.ndim(wl) == 0 and float(wl) > 0):
+        raise NumericsError("the wavelength is not one positive number", got=str(wl), remedy="vmap over many")
+    if radius is not None and not any(isinstance(v, Tracer) for v in (radius, profile.x)):
+        inwards = -float(jnp.min(profile.x))
+        if not float(radius) > inwards:
+            raise NumericsError(
+                "the domain of a bend reaches beyond its centre",
+                got=f"radius {float(radius):g} um",
+                allowed=f"more than {inwards:g} um",
+                remedy="choose a larger radius or a smaller `margin`",
+            )
+
+
 def _check(mode: Mode, temperature_k: Any) -> None:
     """Refuse what concrete values show to be no guided mode, or one that the mesh does not resolve."""
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(mode)):
         return
     floor = radiation_index(mode.profile, mode.wl, mode.name, temperature_k)
-    n = float(jnp.real(mode.n_eff))
+    n, last = float(jnp.real(mode.n_eff)), float(jnp.real(mode.n_levels[-1]))
     what = f"mode {mode.name} at {float(mode.wl):g} um"
     if not n > floor + 1e-6:
         raise NumericsError(
             f"{what} is cut off",
-            got="no such mode" if np.isnan(n) else f"n_eff {n:.5f}",
+            got="no such mode" if np.isnan(last) else f"n_eff {last:.5f}",
             allowed=f"more than {floor:.5f}, the index of what surrounds the core",
             remedy="choose a wider or thicker core, a shorter wavelength, or a lower mode",
         )
@@ -240,18 +279,16 @@ def _check(mode: Mode, temperature_k: Any) -> None:
 
 def radiation_index(profile: Profile, wl: Any, mode: str, temperature_k: Any = REFERENCE_K) -> float:
     """Index below which light leaves the core: of the claddings, or of the film left beside it."""
+    return float(_floor(profile, wl, mode, temperature_k))
+
+
+def _floor(profile: Profile, wl: Any, mode: str, temperature_k: Any) -> jax.Array:
     te = parse(mode)[0]
-    outer = [
-        m
-        for m in (profile.media[-1][0], profile.media[-1][-1])
-        if m not in {profile.media[i][j] for i, j in profile.core}
-    ]
-    floor = max(float(max(principal_indices(m, wl, temperature_k))) for m in outer)
-    core = {profile.media[i][j] for i, j in profile.core}
-    for j, medium in enumerate(profile.media[-1]):
+    core, beside = {profile.media[i][j] for i, j in profile.core}, profile.media[-1]
+    outer = [m for m in (beside[0], beside[-1]) if m not in core]
+    floors = [jnp.asarray(n, float) for m in outer for n in principal_indices(m, wl, temperature_k)]
+    for j, medium in enumerate(beside):
         if medium in core:
-            around = [profile.media[-1][j - 1], profile.media[-1][j + 1]]
-            indices = [principal_indices(m, wl, temperature_k) for m in (medium, *around)]
-            height = profile.y[j + 1] - profile.y[j]
-            floor = max(floor, float(slab_index(wl, height, *indices, te=te)))
-    return floor
+            indices = [principal_indices(m, wl, temperature_k) for m in (medium, beside[j - 1], beside[j + 1])]
+            floors.append(slab_index(wl, profile.y[j + 1] - profile.y[j], *indices, te=te))
+    return jnp.max(jnp.stack(floors))

@@ -23,11 +23,14 @@ from picq.optics.root import implicit_root
 if TYPE_CHECKING:
     from picq.technology import Technology
 
-_MODES = 24
-"""Lateral modes that a section may carry: access guides down to an eighth of its width excite hardly more."""
+_MODES = 24  # lateral modes of a section: its access guides excite hardly more down to 1/WIDEST of its width
+WIDEST = 8.0
+"""Largest width of a section of ``split`` and ``couple``, in widths of its access guides."""
 _STEPS = 5  # of Newton's method: the hard-wall solution is good to some per cent
-_CROSS_MODES = 8  # its access guides are hardly narrower than the section
-_ANGLES, _WEIGHTS = np.polynomial.legendre.leggauss(32)  # enough for 60 rad of phase between them
+_CROSS_MODES = 12
+CROSS_WIDEST = 4.5
+"""The same of ``cross``: half a per cent of the power, which narrower access guides exceed."""
+_ANGLES, _WEIGHTS = np.polynomial.legendre.leggauss(64)  # enough for 120 rad of phase between them
 
 
 class Wall(NamedTuple):

@@ -132,12 +132,12 @@ def electro_optic(wl: Any, tech: "Technology", cross_section: str, gap: Any, ele
             allowed=", ".join(tech.data.get("electrode", {})) or None,
             remedy="use a technology with a Pockels effect; run `picq bake` after changing its stack",
         )
-    ends = [(solved[name][0], solved[name][1]) for name in ("gap_um", "width_um", "wl_um")]
-    names = ("gap of the electrodes", "width of the electrodes", "wavelength of the electro-optic model")
-    for value, (lower, upper), name in zip((gap, electrode_width, wl), ends, names, strict=True):
-        check_within(value, lower, upper, name, "um", _REMEDY)
+    names = ("gap of the electrodes", "width of the electrodes", "wavelength")
+    ends = ((float(solved[key][0]), float(solved[key][1])) for key in ("gap_um", "width_um", "wl_um"))
     variables = tuple(Variable(n, *e, reciprocal=n == names[1]) for n, e in zip(names, ends, strict=True))
-    return Table(jnp.asarray(solved["reduced"]), variables)(gap, electrode_width, wl) / gap
+    table, at = Table(jnp.asarray(solved["reduced"]), variables), (gap, electrode_width, wl)
+    table.check("the electro-optic model", *at)
+    return jnp.asarray(jnp.where(table.inside(*at), table(*at) / gap, jnp.nan))
 
 
 def power_to_restore(wanted: jax.Array, cold: jax.Array, rad_per_mw: Any, limit_mw: float) -> jax.Array:

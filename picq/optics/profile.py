@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from picq.errors import NumericsError
+from picq.errors import NumericsError, SpecError
 from picq.optics.material import material
 from picq.optics.mesh import Mesh, mesh
 
@@ -118,13 +118,22 @@ def guide(
         NumericsError: a concrete length is not positive, or the side walls meet.
     """
     _check(width=width, thickness=thickness, slab=slab, gap=gap, margin=margin, sidewall_deg=sidewall_deg)
-    above = _layers(cladding, margin)
-    below = _layers(above[0][0] if box is None else box, margin)
+    above = _layers(cladding, margin, "cladding")
+    below = _layers(above[0][0] if box is None else box, margin, "box")
+    if core in (above[0][0], below[0][0]):
+        raise SpecError("the core is of the medium that surrounds it", got=str(core), remedy="choose another cladding")
     upright = not isinstance(sidewall_deg, Tracer) and sidewall_deg == 90.0
     halved = slab is None and upright and len(above) == len(below) == 1 and above[0][0] == below[0][0]
     foot = 0.0 if slab is None else slab
     run = 0.0 if upright else (thickness - foot) / jnp.tan(jnp.deg2rad(sidewall_deg))
-    _check_walls(width, run, sidewall_deg)
+    _check_walls(width, gap, run, sidewall_deg)
+    if slab is not None and not any(isinstance(v, Tracer) for v in (slab, thickness)) and slab >= thickness:
+        raise NumericsError(
+            "the slab beside a rib is as thick as its film",
+            got=f"slab {float(slab):g} um, film {float(thickness):g} um",
+            allowed="slab < thickness",
+            remedy="etch deeper",
+        )
 
     around = above[0][0]
     rows = [_Row(d, m, m, _OUTER_CELLS) for m, d in reversed(below)]  # upwards
@@ -177,22 +186,34 @@ class _Row(NamedTuple):
     cells: int
 
 
-def _layers(media: Medium | Sequence[Layer], margin: float) -> list[tuple[Medium, float]]:
+def _layers(media: Medium | Sequence[Layer], margin: float, what: str) -> list[tuple[Medium, float]]:
     """Layers outwards from the film; one medium alone goes on to the domain's end."""
     given: Any = media
-    layers = ((given, None),) if isinstance(given, (str, float)) or isinstance(given[0], (str, float)) else given
+    plain = (str, float, int)
+    layers = ((given, None),) if isinstance(given, plain) or isinstance(given[0], plain) else given
+    if layers[-1][1] is not None:
+        raise SpecError(
+            f"the outermost layer of the {what} has a thickness",
+            got=f"{layers[-1][1]} um of {layers[-1][0]}",
+            allowed="None: it goes on",
+            remedy="add what lies behind it, e.g. ('air', None)",
+        )
+    for _, d in layers:
+        _check(**{f"thickness of a layer of the {what}": d})
     return [(m, margin if d is None else d) for m, d in layers]
 
 
-def _check_walls(width: Any, run: Any, sidewall_deg: Any) -> None:
-    if any(isinstance(v, Tracer) for v in (width, run)) or float(width) > float(run):
-        return
-    raise NumericsError(
-        "the side walls of the core meet below its top",
-        got=f"width {float(width):g} um, walls {float(sidewall_deg):g} degrees",
-        allowed=f"width > {float(run):g} um",
-        remedy="choose a larger width or steeper walls",
-    )
+def _check_walls(width: Any, gap: Any, run: Any, sidewall_deg: Any) -> None:
+    """``run``: how far both walls together lean over their height."""
+    for name, value in (("width", width), ("gap", gap)):
+        if value is None or any(isinstance(v, Tracer) for v in (value, run)) or float(value) > float(run):
+            continue
+        raise NumericsError(
+            "the side walls of the core meet below its top" if name == "width" else "the feet of two cores meet",
+            got=f"{name} {float(value):g} um at half the height, walls {float(sidewall_deg):g} degrees",
+            allowed=f"{name} > {float(run):g} um",
+            remedy=f"choose a larger {name} or steeper walls",
+        )
 
 
 def _check(**lengths: Any) -> None:

@@ -10,11 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import yaml
+
 from picq.errors import SpecError
+from picq.optics.bake import SOLVER
 from picq.optics.bend import bake_bend
 from picq.optics.electrodes import bake_electrodes
 from picq.optics.fibre import bake_tip
 from picq.optics.heat import bake_heater
+from picq.optics.material import MATERIALS, described
 
 if TYPE_CHECKING:
     from picq.technology import Technology
@@ -51,8 +55,14 @@ def _bend(tech: "Technology", cross_section: str) -> dict[str, Any]:
 
 
 def key(folder: Path) -> str:
-    """Changes whenever a technology's YAML files change in what they say of optics."""
-    digest = hashlib.sha256(str(_VERSION).encode())
+    """Changes whenever a technology's YAML files change in what they say of optics, or materials, or the solver."""
+    digest = hashlib.sha256(f"{_VERSION} {SOLVER}".encode())
+    devices = yaml.safe_load((folder / "devices.yaml").read_text(encoding="utf-8"))
+    digest.update(repr(devices.get("eo_phase_shifter")).encode())  # its bounds are the ranges of the electrodes
+    for m in MATERIALS.values():
+        indices = [described(m, wl) for wl in (1.5, 1.6)] if m.formula else []
+        numbers = (m.name, indices, m.dn_dt_k, m.thermal_w_mk, m.eps_rf, m.pockels_pm_v)
+        digest.update(repr(numbers).encode())
     for name in _FILES:
         for line in (folder / name).read_text(encoding="utf-8").splitlines():
             digest.update(line.split("#")[0].rstrip().encode())

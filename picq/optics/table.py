@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import qmc
 
-from picq.optics.ranges import check_within
+from picq.optics.ranges import check_within, is_within
 
 
 class Variable(NamedTuple):
@@ -72,6 +72,13 @@ class Table:
                     jnp.broadcast_shapes(basis.shape[:-1], c.shape[:dim]) + c.shape[dim + 1 :]
                 )
         return c
+
+    def inside(self, *values: Any) -> jax.Array:
+        """Where the values lie in their variables' ranges."""
+        found = jnp.asarray(True)
+        for variable, value in zip(self.variables, values, strict=True):
+            found &= is_within(value, variable.lower, variable.upper)
+        return found
 
     def check(self, what: str, *values: Any) -> None:
         """Raise NumericsError when a concrete value lies outside its variable's range."""

@@ -32,6 +32,8 @@ def converted(wall: Wall, width1: Any, width2: Any, length: Any) -> jax.Array:
     |∫ C(w) exp(i Phi) dw|² with Phi = ∫ (beta_0 - beta_2) dz, to first order in the coupling (Snyder & Love, ch. 28;
     Milton & Burns, IEEE J. Quantum Electron. 13, 828 (1977)). Filon's rule: C/(dPhi/dw) is linear in Phi between
     places, so the cost does not grow with the length; the fraction falls as 1/length², with the beats of both ends.
+    First order: right while the fraction is small; at 0.1 and above it says that the taper is too short, not how much
+    it loses. Up to ten times as wide the places are close enough for 2 % of the fraction, at forty times 8 %.
 
     Args:
         wall: of the guide, leaves of shape [wl].
