@@ -186,8 +186,9 @@ def test_a_concrete_temperature_outside_the_range_is_refused(temperature_k):
         MATERIALS["SiO2"].index(1.55, temperature_k)
 
 
-def test_a_traced_wavelength_passes_unchecked():
-    assert np.isfinite(jax.jit(MATERIALS["Si"].index)(1.3))
+def test_a_traced_wavelength_outside_gives_no_number():
+    assert np.isnan(jax.jit(MATERIALS["Si"].index)(1.3))
+    assert np.isfinite(jax.jit(MATERIALS["Si"].index)(1.4))
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -58,7 +58,7 @@ def test_impossible_cross_sections(options, said):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"radius": 2.0}, "beyond its centre"),
+        ({"radius": 0.2}, "beyond its centre"),
         ({"radius": -5.0}, "beyond its centre"),
         ({"levels": (2, 2)}, "levels of the mesh"),
         ({"levels": (0, 1)}, "levels of the mesh"),

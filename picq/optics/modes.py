@@ -97,8 +97,7 @@ def solve(
         mode: ``te0``, ``te1`` …, ``tm0`` …: polarisation and order by falling index (te: E mainly along x); for a pair
             of guides followed by the parity of the supermode, ``te0even`` or ``te0odd``.
         temperature_k: of all materials.
-        radius: of the bend at x = 0, um; None for a straight guide. The profile must be a ``whole`` one, and end within
-            the radius on the side of the centre.
+        radius: of the bend at x = 0, um; None for a straight guide. The profile must be a ``whole`` one.
         levels: two rising mesh levels for an extrapolated index, or one for a plain one, whose error is not known.
 
     Raises:
@@ -234,13 +233,13 @@ def _check_request(profile: Profile, wl: Any, radius: Any, levels: tuple[int, ..
     if not isinstance(wl, Tracer) and not (np.ndim(wl) == 0 and float(wl) > 0):
         raise NumericsError("the wavelength is not one positive number", got=str(wl), remedy="vmap over many")
     if radius is not None and not any(isinstance(v, Tracer) for v in (radius, profile.x)):
-        inwards = -float(jnp.min(profile.x))
-        if not float(radius) > inwards:
+        inwards = -float(jnp.min(profile.x[min(i for i, _ in profile.core)]))  # the cladding may: no field gets there
+        if not float(radius) > max(inwards, 0.0):
             raise NumericsError(
-                "the domain of a bend reaches beyond its centre",
+                "the core of a bend reaches beyond its centre",
                 got=f"radius {float(radius):g} um",
-                allowed=f"more than {inwards:g} um",
-                remedy="choose a larger radius or a smaller `margin`",
+                allowed=f"more than {max(inwards, 0.0):g} um",
+                remedy="choose a larger radius, positive: the centre lies on the left",
             )
 
 
