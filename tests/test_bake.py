@@ -185,14 +185,17 @@ def test_an_interrupted_bake_goes_on_where_it_stopped(tmp_path):
     assert errors["index"] < 1e-7
     assert not list((tmp_path / "work").iterdir())
     assert bake.key_of(tmp_path / "baked" / "tiny.te0.json") == task.key
-    assert tiny(until(0)) == []
+    assert bake.stale([TINY], tmp_path / "baked") == []
 
 
 @pytest.mark.slow
-def test_a_table_that_is_not_good_enough_is_not_written(tmp_path):
-    wild = TINY._replace(
-        name="wild.te0", ranges=TINY.ranges._replace(width=(0.25, 20.0), thickness=(0.3, 0.9)), margin=1.0
-    )
-    with pytest.raises(NumericsError, match="not good enough"), bake.pool(2) as workers:
-        bake.bake([wild], tmp_path / "baked", tmp_path / "work", workers, lambda *_: None)
+@pytest.mark.parametrize("fault", ["not good enough", "cut off within its ranges"])
+def test_a_table_that_is_not_good_enough_is_not_written(tmp_path, monkeypatch, fault):
+    task = TINY
+    if fault == "not good enough":
+        monkeypatch.setitem(bake.TOLERANCE, "index", 1e-12)
+    else:
+        task = TINY._replace(ranges=TINY.ranges._replace(width=(0.25, 20.0), thickness=(0.3, 0.9)), margin=1.0)
+    with pytest.raises(NumericsError, match=fault), bake.pool(2) as workers:
+        bake.bake([task], tmp_path / "baked", tmp_path / "work", workers, lambda *_: None)
     assert not list((tmp_path / "baked").iterdir())
