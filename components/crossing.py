@@ -10,7 +10,7 @@ from jax.core import Tracer
 from picq import layout
 from picq.device import Device, device, param, setting
 from picq.errors import SpecError
-from picq.optics.multimode import CROSS_WIDEST, cross, side_wall
+from picq.optics.multimode import CROSS_WIDEST, check_breadth, cross, side_wall
 from picq.optics.waveguide import amplitude_db
 from picq.sdict import SDict, reciprocal
 from picq.technology import Technology
@@ -105,13 +105,7 @@ class Crossing(Device):
         if any(isinstance(size, Tracer) for size in sizes):
             return
         access, width, length = (float(size) for size in sizes)
-        if width > CROSS_WIDEST * access + 1e-9:
-            raise SpecError(
-                "crossing: the section is too broad for its access guides: more modes than the model counts",
-                got=f"width_mmi {width:g} um, width_taper {access:g} um",
-                allowed=f"width_mmi <= {CROSS_WIDEST:g} width_taper",
-                remedy="raise width_taper or lower width_mmi",
-            )
+        check_breadth(self.name, width, access, CROSS_WIDEST)
         if not access <= width <= length:
             raise SpecError(
                 "crossing: the sections are not wider than the access guides and longer than wide",

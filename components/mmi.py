@@ -9,7 +9,7 @@ from jax.core import Tracer
 from picq import layout
 from picq.device import Device, device, param, setting
 from picq.errors import SpecError
-from picq.optics.multimode import WIDEST, Wall, couple, side_wall, split
+from picq.optics.multimode import WIDEST, Wall, check_breadth, couple, side_wall, split
 from picq.optics.waveguide import amplitude_db
 from picq.sdict import SDict, reciprocal
 from picq.slabs import join_slabs
@@ -74,13 +74,7 @@ class _Mmi(Device):
         if any(isinstance(size, Tracer) for size in sizes):
             return
         width, pitch, access = (float(size) for size in sizes)
-        if width > WIDEST * access + 1e-9:
-            raise SpecError(
-                f"{self.name}: the section is too broad for its access guides: more modes than the model counts",
-                got=f"width_mmi {width:g} um, width_taper {access:g} um",
-                allowed=f"width_mmi <= {WIDEST:g} width_taper",
-                remedy="raise width_taper or lower width_mmi",
-            )
+        check_breadth(self.name, width, access, WIDEST)
         if not access - 1e-9 <= pitch <= width - access + 1e-9:
             raise SpecError(
                 f"{self.name}: the access guides do not meet the section side by side",

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from picq.errors import SpecError
 from picq.optics.profile import principal_indices
 from picq.optics.root import implicit_root
 
@@ -149,6 +150,17 @@ def _by_newton(args: Any) -> jax.Array:
     sin = jnp.minimum((order + 1) * jnp.pi / (width + 2 / (r * v)) / v, 1.0)
     u = jax.lax.fori_loop(0, _STEPS, step, sin / (1 + jnp.sqrt(1 - sin**2)))
     return jnp.asarray(jnp.where(v * width > order * jnp.pi, u, 0.5))  # cut off: any harmless point
+
+
+def check_breadth(device: str, width: float, access_width: float, widest: float) -> None:
+    """Raise SpecError where a section has more modes than its model counts (``WIDEST``, ``CROSS_WIDEST``)."""
+    if width > widest * access_width + 1e-9:
+        raise SpecError(
+            f"{device}: the section is too broad for its access guides: more modes than the model counts",
+            got=f"width_mmi {width:g} um, width_taper {access_width:g} um",
+            allowed=f"width_mmi <= {widest:g} width_taper",
+            remedy="raise width_taper or lower width_mmi",
+        )
 
 
 @jax.jit
