@@ -1,5 +1,6 @@
 """Devices: each class is one device whose mask and model are tested to be the same device."""
 
+from .awg import Awg
 from .bend_euler import BendEuler
 from .coupler import Coupler
 from .crossing import Crossing
@@ -32,6 +33,7 @@ DEVICES = {
         EoPhaseShifter,
         Mzi,
         LatticeFilter,
+        Awg,
         GratingCoupler,
         EdgeCoupler,
         Terminator,
@@ -54,6 +56,7 @@ __all__ = [  # noqa: RUF022  in the order of DEVICES
     "EoPhaseShifter",
     "Mzi",
     "LatticeFilter",
+    "Awg",
     "GratingCoupler",
     "EdgeCoupler",
     "Terminator",

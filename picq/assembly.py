@@ -1,15 +1,17 @@
 """From a circuit to its mask: placement, routing by gdsfactory, and the routed lengths back into the circuit."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import gdsfactory as gf
 import numpy as np
+from klayout.db import DBox
 
 from picq import catalogue, layout
 from picq.circuit import Circuit
 from picq.errors import LayoutError, nearest
 from picq.plan import Bundle, Link, Placement, Plan
+from picq.signoff.drc import Waiver
 from picq.slabs import join_slabs
 from picq.technology import Technology
 
@@ -24,6 +26,7 @@ class Assembly:
         inner: the same for instances that are circuits.
         nets: electrical nets by name, each a tuple of contacts (``"instance,port"``, x, y in um).
         unwired: electrical ports that no wire reaches.
+        waivers: findings that devices accept within their outlines.
     """
 
     component: gf.Component
@@ -31,6 +34,7 @@ class Assembly:
     inner: "dict[str, Assembly]" = field(default_factory=dict)
     nets: dict[str, tuple[tuple[str, float, float], ...]] = field(default_factory=dict)
     unwired: tuple[str, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
 
 
 def assemble(circuit: Circuit, tech: Technology) -> Assembly:
@@ -63,6 +67,15 @@ def assemble(circuit: Circuit, tech: Technology) -> Assembly:
         for port in reference.ports
         if port.port_type == "electrical" and f"{name},{port.name}" not in wired
     )
+    made.waivers = tuple(
+        waiver
+        for name, reference in references.items()
+        for waiver in (
+            [_moved(w, reference) for w in made.inner[name].waivers]
+            if name in made.inner
+            else layout.waivers(circuit.instances[name], tech, reference)
+        )
+    )
     for name, reference in references.items():
         layout.record(c, layout.instance_segments(c, reference, name))
     for name, end in circuit.exposed:
@@ -70,6 +83,13 @@ def assemble(circuit: Circuit, tech: Technology) -> Assembly:
     join_slabs(c, tech)
     _finish(c, plan, references, tech)
     return made
+
+
+def _moved(waiver: Waiver, reference: gf.ComponentReference) -> Waiver:
+    """A waiver of an inner circuit where that is placed."""
+    assert waiver.box is not None
+    box = DBox(*waiver.box).transformed(reference.dcplx_trans)
+    return replace(waiver, box=(box.left, box.bottom, box.right, box.top))
 
 
 def routed(circuit: Circuit, made: Assembly) -> Circuit:

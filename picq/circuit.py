@@ -1,7 +1,7 @@
 """Circuits: devices made of devices. The model is the exact S-matrix of the network; the cell is an assembly."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -116,6 +116,36 @@ class Circuit(Device):
             local = None if tech.mismatch is None else jax.tree.map(lambda v, own=own: v[own], tech.mismatch)
             trimmed[name] = inst.rebiased(wl0, tech.with_mismatch(local), nominal)
         return self.replace(instances=trimmed)
+
+    def as_measured(self: C, mask: Mapping[str, tuple[float, float]], tech: "Technology") -> C:
+        """Every instance as the mask holds it; segments are named ``<instance>/<segment>``."""
+        own: dict[str, dict[str, tuple[float, float]]] = {}
+        for segment, found in mask.items():
+            name, _, rest = segment.partition("/")
+            own.setdefault(name, {})[rest] = found
+        return self.replace(
+            instances={name: inst.as_measured(own.get(name, {}), tech) for name, inst in self.instances.items()}
+        )
+
+    def mask_figures(self: C, measured: C, tech: "Technology") -> dict[str, float]:
+        """Those of all instances, ``<instance>.<figure>``."""
+        return {
+            f"{name}.{figure}": value
+            for name, inst in self.instances.items()
+            for figure, value in inst.mask_figures(measured.instances[name], tech).items()
+        }
+
+    def tracks(self, tech: "Technology") -> tuple[dict[int, Any], ...]:
+        """Those of all leaf instances, each in its own coordinates."""
+        first, found = 0, []
+        for inst in self.flat().instances.values():
+            found += [{first + site: points for site, points in group.items()} for group in inst.tracks(tech)]
+            first += len(inst.sites)
+        return tuple(found)
+
+    def notes(self, tech: "Technology") -> tuple[str, ...]:
+        """Those of all instances, each once."""
+        return tuple(dict.fromkeys(note for inst in self.instances.values() for note in inst.notes(tech)))
 
     def paths(self, tech: "Technology") -> dict[str, Any]:
         """Lengths in um by ``<instance>/<segment>``."""

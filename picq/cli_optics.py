@@ -131,8 +131,10 @@ def _device(tech: "Technology", name: str, wl: float, parameters: list[str], as_
 
     from picq import catalogue
     from picq.cli import show_table
+    from picq.device import bounds
 
-    device = catalogue.device(name).on(tech, **_numbers(parameters))
+    kind = catalogue.device(name)
+    device = kind.on(tech, **_whole(_numbers(parameters), set(bounds(kind))))
     s = {k: complex(v[0]) for k, v in device.model(jnp.asarray([wl]), tech).items()}
     if as_json:
         print(json.dumps({f"{a},{b}": {"re": v.real, "im": v.imag} for (a, b), v in s.items()}, indent=2))
@@ -141,7 +143,14 @@ def _device(tech: "Technology", name: str, wl: float, parameters: list[str], as_
         for (a, b), v in s.items()
     ]
     show_table(("in", "out", "dB", "phase (degrees)"), rows)
+    if about := device.about(tech):
+        show_table(("figure", "value"), [(k, f"{v:.6g}") for k, v in about.items()])
     return 0
+
+
+def _whole(values: dict[str, Any], numbers: set[str]) -> dict[str, Any]:
+    """Counts (whole numbers that are no design variables) as integers."""
+    return {k: int(v) if k not in numbers and v.is_integer() else v for k, v in values.items()}
 
 
 def _numbers(parameters: list[str]) -> dict[str, Any]:

@@ -104,6 +104,11 @@ class Device:
         """Names of the places in the device that fabrication varies independently (see ``Technology.at_site``)."""
         return ("",)
 
+    def tracks(self, tech: "Technology") -> tuple[dict[int, Any], ...]:
+        """Groups of sites that lie along paths side by side: points [point, 2] in um, at equal distances along each
+        path and as many on all, by number of the site. None by default."""
+        return ()
+
     def model(self, wl: jax.Array, tech: "Technology") -> SDict:
         """S-parameters {(in, out): complex [wl]} at wavelengths ``wl`` in um."""
         raise NotImplementedError
@@ -115,6 +120,34 @@ class Device:
     def paths(self, tech: "Technology") -> dict[str, Any]:
         """Lengths in um that the model's phase used, by segment; LVS measures the same segments on the mask."""
         raise NotImplementedError
+
+    def as_measured(self: D, mask: Mapping[str, tuple[float, float]], tech: "Technology") -> D:
+        """The device as a mask holds it.
+
+        Args:
+            mask: (length of the walls, mean width) in um by segment, as LVS measured them; segments may be missing.
+            tech: the nominal technology.
+
+        Returns:
+            A copy whose model has the mask's lengths and widths; a device that cannot take them is returned as it is.
+        """
+        return self
+
+    def mask_figures(self: D, measured: D, tech: "Technology") -> dict[str, float]:
+        """What ``as_measured`` changed, as figures; units in the names."""
+        return {}
+
+    def notes(self, tech: "Technology") -> tuple[str, ...]:
+        """Sentences for the report: what the model cannot know, with numbers and sources."""
+        return ()
+
+    def about(self, tech: "Technology") -> dict[str, float]:
+        """Figures of the device itself on ``tech``, units in the names."""
+        return {}
+
+    def waivers(self, tech: "Technology") -> dict[str, str]:
+        """Kinds of design rules (``signoff.rules.KINDS``) whose findings within the device are accepted, and why."""
+        return {}
 
     def rebiased(self: D, wl0: float, tech: "Technology", nominal: "Technology") -> D:
         """The device as an operator trims it: heaters set so that each stage has its nominal phase at ``wl0``.

@@ -1,6 +1,6 @@
 """The main job: from a specification file to a signed-off bundle, in stages that also run alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Job:
         problem = Problem(spec, catalogue.technology(spec.technology, solver=True) if solver else None)
         start = problem.whole
         if start.plan.placements:
-            problem = Problem(spec, problem.tech, assembly.routed(start, start.assembled(problem.tech)))
+            problem = Problem(spec, problem.tech, assembly.routed(start, start.assembled(problem.tech)), resolved=True)
         return cls(spec, problem.tech, start, problem)
 
     def optimise(self, checkpoint: Path | None = None, *, resume: bool = False, report: Listener = silent) -> Design:
@@ -68,7 +68,7 @@ class Job:
         designed = design.circuit(self.problem).instances
         circuit = self.start.replace(instances={name: designed[name] for name in self.start.instances})
         made = circuit.assembled(self.tech)
-        problem = Problem(self.spec, self.tech, assembly.routed(circuit, made))
+        problem = Problem(self.spec, self.tech, assembly.routed(circuit, made), resolved=True)
         return Chip(problem, appraise(problem, design), made)
 
     def chip(self, design: Design | None) -> "Chip":
@@ -114,9 +114,9 @@ class Chip:
         return gds, write_mask(self.made.component, gds, folder / "chip.oas", self.circuit.plan.top_cell)
 
     def lvs(self, gds: Path) -> Report:
-        """Compare a written mask with the circuit."""
+        """Compare a written mask with the circuit, and what light makes of both where devices can tell."""
         tech = self.problem.tech
-        return lvs(
+        report = lvs(
             gds,
             canonical(self.made.component, self.circuit.plan.top_cell),
             tech.guide_layers,
@@ -126,11 +126,31 @@ class Chip:
             self.made.nets,
             self.made.unwired,
         )
+        return self._with_light(report)
+
+    def _with_light(self, report: Report) -> Report:
+        """The report with figures and spectra of the mask as it was measured, if some device's model can take them."""
+        problem, tech = self.problem, self.problem.tech
+        found = {row["segment"]: (row["walls_um"], row["width_um"]) for row in report.figures["lengths"]}
+        designed = self.design.circuit(problem, whole=False)
+        measured = designed.as_measured(found, tech)
+        changes = designed.mask_figures(measured, tech)
+        if not changes:
+            return report
+        db = problem.spectra(measured, tech)
+        worst = problem.worst(problem.measure(db))
+        light = {
+            **{name: round(value, 6) for name, value in changes.items()},
+            **{label: round(float(value), 4) for label, value in zip(problem.spec.labels, worst, strict=True)},
+        }
+        return replace(
+            report, figures={**report.figures, "mask": light, "mask_spectra_db": np.asarray(db).round(4).tolist()}
+        )
 
     def checked(self, tolerance: Tolerance, work: Path) -> TapeOut:
         """Write the mask into the folder ``work`` and check that file: what ``export`` takes."""
         gds, hashes = self.write(work)
-        reports = (drc(gds, self.problem.tech.platform.rules), self.lvs(gds))
+        reports = (drc(gds, self.problem.tech.platform.rules, waivers=self.made.waivers), self.lvs(gds))
         return TapeOut(
             self.problem, self.design, tolerance, self.circuit, self.made.component, reports, hashes.gds_sha256
         )

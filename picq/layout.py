@@ -18,10 +18,12 @@ from gdsfactory.cross_section import xsection
 from gdsfactory.technology import LayerView, LayerViews
 
 from picq import catalogue
-from picq.device import Device, check_available, check_bounds, check_names
+from picq.device import Device, bounds, check_available, check_bounds, check_names
 from picq.errors import LayoutError, SpecError
 from picq.optics.arm import Arm
 from picq.optics.waveguide import BEND_P
+from picq.outline import chord
+from picq.signoff.drc import Waiver
 from picq.technology import CrossSection, Process, Technology
 
 Plane = tuple[float, float, float, float]
@@ -40,6 +42,17 @@ def build(device: Device, tech: Technology) -> gf.Component:
         return active.cells[device.name](**device.settings())
     check_bounds(device, tech)
     return device.cell(tech)
+
+
+def waivers(device: Device, tech: Technology, cell: gf.Component | gf.ComponentReference) -> tuple[Waiver, ...]:
+    """Findings that a device accepts within its own outline, wherever it is placed."""
+    box = cell.dbbox()
+    return tuple(
+        Waiver(rule.id, reason, box=(box.left, box.bottom, box.right, box.top))
+        for kind, reason in device.waivers(tech).items()
+        for rule in tech.platform.rules.rules
+        if rule.kind == kind
+    )
 
 
 _PDKS: dict[Any, gf.Pdk] = {}
@@ -160,9 +173,13 @@ def model_function(kind: type[Device], tech: Technology) -> Callable[..., Any]:
     def model(*, wl: Any = 1.55, **settings: Any) -> Any:
         chosen = {k: v for k, v in settings.items() if v is not None}
         check_names(kind, chosen)
-        return kind(**{**defaults, **chosen}).model(jnp.asarray(wl, float), tech)
+        # static choices may decide about other defaults; numbers may be traced
+        static = {k: v for k, v in chosen.items() if k not in numbers}
+        made = kind.on(tech, **static) if static else default
+        return made.replace(**{k: v for k, v in chosen.items() if k in numbers}).model(jnp.asarray(wl, float), tech)
 
-    defaults = kind.on(tech).settings()
+    default, numbers = kind.on(tech), bounds(kind)
+    defaults = default.settings()
     parameters = [inspect.Parameter("wl", inspect.Parameter.KEYWORD_ONLY, default=1.55)]
     parameters += [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=v) for n, v in defaults.items()]
     model.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
@@ -298,13 +315,8 @@ def draw_arm(c: gf.Component, start: tuple[float, float], arm: Arm, tech: Techno
 def euler(radius: float, angle: float = 90.0, p: float = 0.5) -> gf.Path:
     """Centre line of an Euler bend of effective radius ``radius`` (um), turning ``angle`` degrees, left if positive."""
     # gdsfactory spends npoints on each half of the bend
-    count = int(np.ceil(radius * abs(np.deg2rad(angle)) / _chord(radius) / 2)) | 1
+    count = int(np.ceil(radius * abs(np.deg2rad(angle)) / chord(radius) / 2)) | 1
     return gf.path.euler(radius=radius, angle=angle, p=p, use_eff=True, npoints=max(count, 33))
-
-
-def _chord(radius: float) -> float:
-    """Chord, um, whose sagitta c²/8R is a tenth of the 1 nm grid."""
-    return float(np.sqrt(8 * radius * 0.1e-3))
 
 
 def polyline(points: Sequence[tuple[float, float]]) -> gf.Path:
@@ -317,7 +329,7 @@ def polyline(points: Sequence[tuple[float, float]]) -> gf.Path:
 def s_bend_points(extent: float, offset: float, radius: float) -> list[tuple[float, float]]:
     """Points of two equal arcs from (0, 0) to (extent, offset), horizontal at both ends."""
     angle = np.arcsin(extent / (2 * radius))
-    t = np.linspace(0, angle, int(np.ceil(radius * angle / _chord(radius))) + 2)
+    t = np.linspace(0, angle, int(np.ceil(radius * angle / chord(radius))) + 2)
     first = np.stack([radius * np.sin(t), radius * (1 - np.cos(t))], axis=1)
     second = np.array([extent, offset]) - first[::-1]
     return [(float(x), float(y)) for x, y in np.concatenate([first, second[1:]])]

@@ -282,14 +282,17 @@ class Technology:
             )
         return self._asked(known[mode], cross_section, wl, self.point(cross_section, width))
 
-    def over_wavelengths(self, cross_section: str, wl: Any, evaluate: Callable[[jax.Array], Any]) -> Any:
+    def over_wavelengths(
+        self, cross_section: str, wl: Any, evaluate: Callable[[jax.Array], Any], nodes: int | None = None
+    ) -> Any:
         """Smooth functions of wavelength at many of them; see ``guided.over_wavelengths``.
 
         Raises:
             NumericsError: a concrete wavelength lies outside the range that was solved; traced ones give NaN there.
         """
         self.check_width(cross_section, wl)
-        return over_wavelengths(evaluate, wl, self.guide(cross_section).modes["te0"].ranges.wl)
+        ends = self.guide(cross_section).modes["te0"].ranges.wl
+        return over_wavelengths(evaluate, wl, ends) if nodes is None else over_wavelengths(evaluate, wl, ends, nodes)
 
     def check_width(self, cross_section: str, wl: Any, width: Any = None) -> None:
         """Raise NumericsError where a concrete drawn width (um) or wavelength of te0 lies outside what was solved."""

@@ -126,7 +126,8 @@ def test_lossless_is_unitary_or_at_least_passive(tech, name):
 @pytest.mark.parametrize(("tech", "name"), COMPILED)
 def test_gradient_is_finite_difference(tech, name):
     """Fourth-order central differences with h = 1e-4 of the value's own scale: truncation below 1e-9 for phases of
-    2 pi n/wl h = 1e-3 rad, rounding 1e-16/1e-4 = 1e-12 of the sum; 1e-6 leaves room for long arms."""
+    2 pi n/wl h = 1e-3 rad, rounding 1e-16/1e-4 = 1e-12 of the sum; 1e-6 leaves room for long arms. Where a parameter
+    moves many lengths at once, h is smaller, so that h times the slope stays below 1e-3."""
     dev, tech = made(tech, name)
     values = {n: getattr(dev, n) for n in bounds(type(dev)) if getattr(dev, n) is not None}
 
@@ -138,7 +139,7 @@ def test_gradient_is_finite_difference(tech, name):
     grads = slope(values)
     leaves, treedef = jax.tree.flatten(values)
     for i, (value, grad) in enumerate(zip(leaves, jax.tree.leaves(grads), strict=True)):
-        h = 1e-4 * min(abs(value), 1.0) if value else 1e-4
+        h = (1e-4 * min(abs(value), 1.0) if value else 1e-4) / max(1.0, abs(float(grad)) / 10)
         inward = value + 2 * h  # power 0 is an end of its bounds: differentiate beside it
 
         def at(v, i=i):
@@ -189,7 +190,7 @@ def check_mask(dev, tech):
         # four sigma of the corners of a taper, whose sides slant along all its length: 4 / sqrt(12) nm a um of width
         assert tolerance < 0.02 + 1.2e-3 * float(length) / width
         assert got.area(segment, planes) / width == pytest.approx(float(length), abs=tolerance), segment
-    report = check_layout(mask, tech.platform.rules.for_device())
+    report = check_layout(mask, tech.platform.rules.for_device(), waivers=layout.waivers(dev, tech, cell))
     assert not report.findings, report.text()
 
 
@@ -267,7 +268,7 @@ def test_value_outside_bounds_is_refused(name):
     for parameter, b in bounds(DEVICES[name]).items():
         value = b.upper + 1.0
         with pytest.raises(SpecError, match=rf"{name}\.{parameter}") as caught:
-            DEVICES[name](**{parameter: (value,) * len(b.default) if isinstance(b.default, tuple) else value})
+            DEVICES[name](**{parameter: (value,) * max(len(b.default), 1) if isinstance(b.default, tuple) else value})
         assert f"{b.upper:g}" in str(caught.value)
 
 

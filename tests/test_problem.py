@@ -50,6 +50,37 @@ def test_figures_of_triangles():
     assert measure("ripple_db", band_ghz=20.0) == pytest.approx([2.0] * 3, abs=peak_error)
 
 
+def test_crosstalk_of_near_far_and_all_channels():
+    """Neighbours leak -6 dB, those two channels away -16 dB, and powers add up, each channel at its worst frequency."""
+    db, comb = triangle()
+    measure = lambda name, **options: np.asarray(FIGURES[name](**options).measure(db, comb))
+    far, none = 0.1 * 100 + 6.0, -120.0
+    assert measure("nonadjacent_crosstalk_db", band_ghz=20.0) == pytest.approx([-far, none, -far], abs=1e-9)
+    ends, middle = 10 * np.log10(10**-0.6 + 10**-1.6), 10 * np.log10(2 * 10**-0.6)
+    assert measure("cumulative_crosstalk_db", band_ghz=20.0) == pytest.approx([ends, middle, ends], abs=1e-9)
+
+
+def test_nonuniformity_is_measured_from_the_best_channel():
+    db, comb = triangle(0.0)
+    db = db - jnp.array([0.0, 1.0, 0.25])[:, None]
+    assert np.asarray(FIGURES["nonuniformity_db"]().measure(db, comb)) == pytest.approx([0.0, 1.0, 0.25], abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["nonadjacent_crosstalk_db", "cumulative_crosstalk_db", "nonuniformity_db"])
+def test_residuals_of_new_figures_vanish_at_the_bound(name):
+    """At what is measured the largest residual is zero, where the probes hold the extreme frequencies of each band."""
+    rng = np.random.default_rng(1)
+    levels = rng.uniform(-30, -10, (4, 4)) + 30 * np.eye(4)  # flat within every band
+    comb = Comb(np.arange(-200.0, 201.0, 5.0), np.array([-150.0, -50.0, 50.0, 150.0]), 100.0)
+    band = np.clip(np.floor((comb.ghz + 200.0) / 100.0), 0, 3).astype(int)
+    db = jnp.asarray(levels[:, band])
+    figure = FIGURES[name]()
+    bound = float(np.max(figure.measure(db, comb)))
+    offsets = np.array(sorted(set(figure.probes(bound))))
+    residuals = figure.residuals(jnp.asarray(levels)[:, :, None] * jnp.ones(offsets.size), offsets, bound)
+    assert float(residuals.max()) == pytest.approx(0.0, abs=1e-9)
+
+
 def test_passband_is_zero_when_the_channel_lies_in_a_notch():
     comb = Comb(np.linspace(-50, 50, 101), np.array([0.0]), SPACING)
     db = -jnp.where(jnp.abs(comb.ghz) < 5, 10.0, 0.0)[None]

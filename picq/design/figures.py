@@ -153,20 +153,21 @@ class Crosstalk(Figure):
     def probes(self, bound: float) -> tuple[float, ...]:
         return _spread(self.band_ghz, 5)
 
-    def _others(self, k: int, count: int) -> list[int]:
+    def others(self, k: int, count: int) -> list[int]:
+        """Channels whose light counts as crosstalk in the output of channel k."""
         return [j for j in range(count) if j != k and (self.neighbours is None or abs(j - k) <= self.neighbours)]
 
     def measure(self, db: jax.Array, comb: Comb) -> jax.Array:
         worst = []
         for k in range(db.shape[0]):
             own = (comb.band(k, self.band_ghz) @ db[k]).min()
-            leaks = [(comb.band(j, self.band_ghz) @ db[k]).max() for j in self._others(k, db.shape[0])]
+            leaks = [(comb.band(j, self.band_ghz) @ db[k]).max() for j in self.others(k, db.shape[0])]
             worst.append(jnp.stack(leaks).max() - own if leaks else jnp.asarray(FLOOR_DB))
         return jnp.stack(worst)
 
     def residuals(self, db: jax.Array, offsets: np.ndarray, bound: float) -> jax.Array:
         at = _at(offsets, self.probes(bound))
-        pairs = [(k, j) for k in range(db.shape[0]) for j in self._others(k, db.shape[0])]
+        pairs = [(k, j) for k in range(db.shape[0]) for j in self.others(k, db.shape[0])]
         if not pairs:
             return jnp.zeros((0, len(at)))
         return jnp.stack([db[k, j, at] - db[k, k, at] for k, j in pairs]) - bound
@@ -177,6 +178,61 @@ class AdjacentCrosstalk(Crosstalk):
     """The same from the two neighbouring channels only (the negative of G.671's adjacent channel isolation)."""
 
     neighbours: ClassVar[int | None] = 1
+
+
+@dataclass(frozen=True)
+class NonAdjacentCrosstalk(Crosstalk):
+    """The same from all channels but the two neighbouring ones (G.671's non-adjacent channel isolation)."""
+
+    def others(self, k: int, count: int) -> list[int]:
+        return [j for j in range(count) if abs(j - k) > 1]
+
+
+@dataclass(frozen=True)
+class CumulativeCrosstalk(Crosstalk):
+    """The sum of what all other channels leak into a channel's output, each at its worst over ± band_ghz, relative to
+    the output's own weakest light there."""
+
+    def measure(self, db: jax.Array, comb: Comb) -> jax.Array:
+        sums = []
+        for k in range(db.shape[0]):
+            own = (comb.band(k, self.band_ghz) @ db[k]).min()
+            leaks = [(comb.band(j, self.band_ghz) @ db[k]).max() for j in self.others(k, db.shape[0])]
+            sums.append(_sum_db(jnp.stack(leaks), 0) - own if leaks else jnp.asarray(FLOOR_DB))
+        return jnp.stack(sums)
+
+    def residuals(self, db: jax.Array, offsets: np.ndarray, bound: float) -> jax.Array:
+        at, count = _at(offsets, self.probes(bound)), db.shape[0]
+        if count < 2:
+            return jnp.zeros((0, len(at)))
+        own = _own(db)[:, at].min(axis=1)
+        others = [jnp.stack([db[k, j, at].max() for j in self.others(k, count)]) for k in range(count)]
+        return _sum_db(jnp.stack(others), 1) - own - bound
+
+
+def _sum_db(db: jax.Array, axis: int) -> jax.Array:
+    return 10 * jnp.log10(jnp.sum(10 ** (db / 10), axis=axis))
+
+
+@dataclass(frozen=True)
+class NonUniformity(Figure):
+    """How much more a channel loses at its centre than the best one."""
+
+    scale: ClassVar[float] = 0.33
+
+    def infeasible(self, bound: float, spacing_ghz: float) -> str:
+        return "" if bound > 0 else "above 0 dB"
+
+    def probes(self, bound: float) -> tuple[float, ...]:
+        return (0.0,)
+
+    def measure(self, db: jax.Array, comb: Comb) -> jax.Array:
+        centres = jnp.stack([(comb.band(k, 0.0) @ db[k]).min() for k in range(db.shape[0])])
+        return centres.max() - centres
+
+    def residuals(self, db: jax.Array, offsets: np.ndarray, bound: float) -> jax.Array:
+        own = _own(db)[:, _at(offsets, self.probes(bound))]
+        return own.max() - own - bound
 
 
 @dataclass(frozen=True)
@@ -290,7 +346,10 @@ class Ripple(Figure):
 FIGURES: Mapping[str, type[Figure]] = {
     "insertion_loss_db": InsertionLoss,
     "adjacent_crosstalk_db": AdjacentCrosstalk,
+    "nonadjacent_crosstalk_db": NonAdjacentCrosstalk,
     "crosstalk_db": Crosstalk,
+    "cumulative_crosstalk_db": CumulativeCrosstalk,
+    "nonuniformity_db": NonUniformity,
     "passband_ghz": Passband,
     "offset_ghz": Offset,
     "ripple_db": Ripple,

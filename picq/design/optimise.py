@@ -68,7 +68,7 @@ class Search:
         else:
             self.optimiser = optax.lbfgs()
         self.merits = jax.jit(jax.vmap(self.merit))
-        self.chips = Chips(problem.tech, len(problem.measured.sites), problem.spec.seed, _STREAM)
+        self.chips = Chips(problem.tech, len(problem.measured.sites), problem.spec.seed, _STREAM, problem.places)
         self.key = jax.random.key(problem.spec.seed)
 
     def bounded(self, u: jax.Array) -> jax.Array:

@@ -16,6 +16,7 @@ from picq.design.grid import C_UM_GHZ
 from picq.design.netlist import circuit_of, located
 from picq.design.spec import Spec
 from picq.design.variables import Slot, slots
+from picq.design.variation import Block, blocks_of
 from picq.errors import SpecError, nearest
 from picq.technology import CrossSection, Technology
 
@@ -42,7 +43,10 @@ class Problem:
             leaves the technology's range.
     """
 
-    def __init__(self, spec: Spec, tech: Technology | None = None, circuit: Circuit | None = None) -> None:
+    def __init__(
+        self, spec: Spec, tech: Technology | None = None, circuit: Circuit | None = None, *, resolved: bool = False
+    ) -> None:
+        """``resolved``: the grid was found fine enough for this circuit with other routes."""
         self.spec = spec
         try:
             self.tech = catalogue.technology(spec.technology) if tech is None else tech
@@ -75,16 +79,23 @@ class Problem:
             for slot in slots(spec, self.tech, self.measured, name, ("tolerance", "trim", i))
         )
         for slot in self.trims:
-            if slot.unit != "mw":
+            if slot.unit not in ("mw", "k", "ghz"):
                 raise spec.error(
-                    ("tolerance", "trim"), f"'{slot.name}' is no heater power", got=f"in {slot.unit}",
-                    allowed="parameters in mw",
+                    ("tolerance", "trim"), f"'{slot.name}' is no heater power, temperature or shift of the grid",
+                    got=f"in {slot.unit}", allowed="parameters in mw, k or ghz",
                 )  # fmt: skip
+        if len({slot.unit for slot in self.trims}) > 1:
+            raise spec.error(
+                ("tolerance", "trim"),
+                "what is trimmed has more than one unit",
+                allowed="all in mw, all in k, or all in ghz",
+            )
         self.comb = Comb(spec.wavelengths.ghz, spec.channels.ghz, spec.channels.spacing_ghz)
         self.figures_asked: tuple[Figure, ...] = tuple(t.measure for t in spec.targets)
         self.bounds_asked = tuple(t.bound for t in spec.targets)
         self._check_range()
-        self._check_aliasing()
+        if not resolved:
+            self._check_aliasing()
 
     # -- variables ------------------------------------------------------------------------------------------------
 
@@ -97,6 +108,11 @@ class Problem:
     def upper(self) -> np.ndarray:
         """Upper bounds, shape [variables]."""
         return np.array([s.upper for s in self.slots])
+
+    @cached_property
+    def places(self) -> tuple[Block, ...]:
+        """Places of the measured circuit that vary together."""
+        return blocks_of(self.tech, self.measured)
 
     @cached_property
     def blocks(self) -> tuple[np.ndarray, ...]:

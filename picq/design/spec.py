@@ -171,7 +171,8 @@ class OptimiseOptions(Section):
 
 
 class ToleranceOptions(Section):
-    """How to sample. ``trim`` names the heater powers that may be re-biased on a finished chip."""
+    """How to sample. ``trim`` names what may be set anew on a finished chip: heater powers, temperatures of
+    devices, or shifts of the grid (light that follows the chip's comb)."""
 
     samples: Annotated[int, number("", least=10, most=10_000_000, whole=True)] = 2000
     trim: tuple[ParameterName, ...] = ()

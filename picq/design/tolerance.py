@@ -56,14 +56,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Heaters:
-    """Electrical power of trimmed chips, mW.
+    """How trimmed chips are driven: power of heaters in mW, temperatures at which devices are held in K, or by how many
+    GHz the light follows a chip's comb.
 
     Attributes:
+        unit: ``mW``, ``K`` or ``GHz``.
         mean: of each trimmed heater, by name.
         at_limit: fraction of chips on which a heater stands at its limit.
         total_mean, total_p95, total_max: of the sum over the trimmed heaters.
         powers: every sample, [sample, heater].
     """
+
+    unit: str
 
     mean: Mapping[str, float]
     at_limit: float
@@ -71,6 +75,15 @@ class Heaters:
     total_p95: float
     total_max: float
     powers: np.ndarray
+
+    def __str__(self) -> str:
+        """What this takes, for a person."""
+        amounts = (
+            f"{self.total_mean:.0f} {self.unit} on average, {self.total_p95:.0f} {self.unit} at the 95th percentile"
+        )
+        if self.unit == "GHz":
+            return f"the grid follows each chip's comb, by {float(np.sqrt((self.powers**2).mean())):.0f} GHz rms"
+        return f"heaters take {amounts}" if self.unit == "mW" else f"held {amounts} above the reference temperature"
 
 
 @dataclass(frozen=True)
@@ -119,7 +132,7 @@ class Tolerance:
         for name, outcome in (("as_fabricated", self.as_fabricated), ("trimmed", self.trimmed)):
             if outcome is not None:
                 found |= {f"{name}_figures": outcome.figures, f"{name}_bands": outcome.bands}
-        return found if self.heaters is None else {**found, "heater_mw": self.heaters.powers}
+        return found if self.heaters is None else {**found, f"heater_{self.heaters.unit.lower()}": self.heaters.powers}
 
     def save(self, path: Path) -> None:
         """Write ``path`` (JSON) and the arrays beside it (.npz), each atomically; equal results give equal bytes."""
@@ -134,18 +147,14 @@ class Tolerance:
             lines.append("  after trimming: not asked for (tolerance.trim names no heater)")
             outcome = self.as_fabricated
         else:
-            heat = self.heaters
-            lines.append(
-                f"  after trimming: {self.trimmed.total}; heaters take {heat.total_mean:.0f} mW on average, "
-                f"{heat.total_p95:.0f} mW at the 95th percentile"
-            )
+            lines.append(f"  after trimming: {self.trimmed.total}; {self.heaters}")
             drift = self.sigma["global"].get("temperature_k", 0.0)
             lines.append(f"  trimmed once, at the reference temperature; it then drifts by {drift:g} K (one sigma)")
             outcome = self.trimmed
             if self.as_fabricated.total.high < self.trimmed.total.low:
                 bare = 100 * self.as_fabricated.total.fraction
                 lines.append(
-                    f"  without trimming only {bare:.3g} % of chips meet the specification: it needs its heaters"
+                    f"  without trimming only {bare:.3g} % of chips meet the specification: it has to be trimmed"
                 )
         for label, spread in outcome.distributions.items():
             lines.append(
@@ -212,7 +221,7 @@ def tolerance(
 
 
 def _chips(problem: Problem, sites: int) -> Chips:
-    return Chips(problem.tech, sites, problem.spec.seed, _STREAM)
+    return Chips(problem.tech, sites, problem.spec.seed, _STREAM, problem.places)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -293,9 +302,14 @@ def _spread(values: np.ndarray) -> dict[str, float]:
 def _heaters(problem: Problem, powers: np.ndarray) -> Heaters:
     total = powers.sum(axis=1)
     limits = np.array([slot.upper for slot in problem.trims])
+    unit = {"mw": "mW", "k": "K", "ghz": "GHz"}[problem.trims[0].unit]
+    at_limit = powers >= limits - 1e-9
+    if unit != "mW":
+        at_limit |= powers <= np.array([slot.lower for slot in problem.trims]) + 1e-9
     return Heaters(
+        unit=unit,
         mean=dict(zip([slot.name for slot in problem.trims], map(float, powers.mean(axis=0)), strict=True)),
-        at_limit=float((powers >= limits - 1e-9).any(axis=1).mean()),
+        at_limit=float(at_limit.any(axis=1).mean()),
         total_mean=float(total.mean()),
         total_p95=float(np.percentile(total, 95)),
         total_max=float(total.max()),

@@ -1,19 +1,27 @@
 """How chips of one technology differ: what is shared by a chip and what every place has of its own.
 
 Each process quantity is normal: one value per chip (``global`` in the technology's variation.yaml) plus one per place
-(``local``), independent of each other. Places are the ``sites`` of the circuit. The local sigma stands for the mismatch
+(``local``). Places are the ``sites`` of the circuit, independent of each other: the local sigma stands for the mismatch
 of places at the distance of one circuit's parts; larger-scale variation over a chip is part of ``global``.
+
+Places that lie along paths side by side (``Device.tracks``: arms of an array) see the mean of a field over their own
+path instead. Its covariance is ``sigma² exp(-d/length_um)`` summed over the ``fields`` of variation.yaml, averaged over
+all pairs of points of two paths; a field that is rougher than the points are apart leaves each path a variance of
+sigma² 2 length_um/L by itself, k0 dn/dw sigma sqrt(2 length_um L) in phase. What all paths of a device have in common
+is part of ``global`` and taken out.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from picq.device import Device
 from picq.errors import SpecError, nearest
 from picq.technology import Process, Technology
 
@@ -26,6 +34,18 @@ def sources(tech: Technology) -> dict[str, dict[str, str]]:
     data = tech.platform.variation
     found = {part: data.get(part) or {} for part in ("global", "local")}
     return {part: {k: str(v.get("source", "")) for k, v in entries.items()} for part, entries in found.items()}
+
+
+class Block(NamedTuple):
+    """Places that do not vary independently of each other.
+
+    Attributes:
+        places: their numbers among the sites of the circuit.
+        factors: by quantity, the matrix [place, place] that takes independent normal numbers to offsets.
+    """
+
+    places: np.ndarray
+    factors: Mapping[str, np.ndarray]
 
 
 @jax.tree_util.register_dataclass
@@ -51,12 +71,48 @@ class Variation:
         data = tech.platform.variation
         return cls(*(_sigmas(tech.name, part, data.get(part, {})) for part in ("global", "local")))
 
-    def sample(self, key: jax.Array, sites: int) -> tuple[Process, Process]:
+    def sample(self, key: jax.Array, sites: int, blocks: tuple[Block, ...] = ()) -> tuple[Process, Process]:
         """One chip: (global offset with scalar leaves, local offsets with leaves [sites])."""
         # one draw for all: every call of the generator is compiled anew
         z = jax.random.normal(key, (len(QUANTITIES), 1 + sites))
         chip = Process(*(s * z[i, 0] for i, s in enumerate(_values(self.chip))))
-        return chip, Process(*(s * z[i, 1:] for i, s in enumerate(_values(self.local))))
+        local = [s * z[i, 1:] for i, s in enumerate(_values(self.local))]
+        for block in blocks:
+            for i, quantity in enumerate(QUANTITIES):
+                if quantity in block.factors:
+                    drawn = jnp.asarray(block.factors[quantity]) @ z[i, 1 + block.places]
+                    local[i] = local[i].at[block.places].set(drawn)
+        return chip, Process(*local)
+
+
+def blocks_of(tech: Technology, circuit: Device) -> tuple[Block, ...]:
+    """The groups of places of a circuit that lie along paths side by side."""
+    fields = tech.platform.variation.get("fields", {})
+    found = []
+    for tracks in circuit.tracks(tech):
+        paths = [np.asarray(points, float) for points in tracks.values()]
+        factors = {q: _factor(paths, entries) for q, entries in fields.items()}
+        found.append(Block(np.array(list(tracks)), factors))
+    return tuple(found)
+
+
+def _factor(paths: list[np.ndarray], fields: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """A with A A^T = covariance of the means over paths (points [point, 2] at equal distances), less what is common."""
+    points, count = np.stack(paths), len(paths)
+    lengths = np.hypot(*np.moveaxis(np.diff(points, axis=1), -1, 0)).sum(axis=1)
+    spacing = lengths.min() / points.shape[1]
+    covariance = np.zeros((count, count))
+    for entry in fields:
+        sigma, reach = float(entry["sigma"]), float(entry["length_um"])
+        if reach < spacing:  # independent along and between the paths
+            covariance += np.diag(sigma**2 * 2 * reach / lengths)
+            continue
+        for k in range(count):
+            away = np.hypot(*np.moveaxis(points[k][None, :, None] - points[:, None], -1, 0))
+            covariance[k] += sigma**2 * np.exp(-away / reach).mean(axis=(1, 2))
+    centre = np.eye(count) - 1 / count
+    values, vectors = np.linalg.eigh(centre @ (covariance + covariance.T) / 2 @ centre)
+    return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +124,18 @@ class Chips:
         sites: how many places the circuit has.
         seed: of all chips.
         stream: keeps the chips of different purposes apart.
+        blocks: places that vary together.
     """
 
     tech: Technology
     sites: int
     seed: int
     stream: int
+    blocks: tuple[Block, ...] = ()
 
     def offsets(self, index: Any) -> tuple[Process, Process]:
         """Global and local offsets of one chip; ``index`` may be traced."""
-        return Variation.of(self.tech).sample(jax.random.fold_in(self._key, index), self.sites)
+        return Variation.of(self.tech).sample(jax.random.fold_in(self._key, index), self.sites, self.blocks)
 
     @cached_property
     def _key(self) -> jax.Array:

@@ -215,7 +215,7 @@ def cross(wall: Wall, length: Any, width: Any, access_width: Any) -> jax.Array:
     theta, weight = (jnp.asarray(_ANGLES) + 1) * jnp.pi / 4, jnp.asarray(_WEIGHTS) * jnp.pi / 4
     top = (wall.k * wall.n_film / jnp.sqrt(wall.rho))[..., None]
     s = (top * jnp.sin(theta))[..., None, :]
-    spectrum = jnp.sqrt(2 / hard) * _cosine_transform(q, s, hard)  # [wl, mode, angle]
+    spectrum = jnp.sqrt(2 / hard) * cosine_transform(q, s, hard)  # [wl, mode, angle]
     amplitude = jnp.sum(start[..., None] * spectrum, axis=-2)
     onward = jnp.exp(1j * (wall.k * wall.n_film * width)[..., None] * jnp.cos(theta))
     return jnp.sum(amplitude**2 * onward * jnp.cos(theta) * weight * top, axis=-1) / jnp.pi
@@ -228,7 +228,7 @@ def _section(wall: Wall, width: Any, access_width: Any, orders: range) -> tuple[
     return jax.tree.map(lambda leaf: leaf[..., :-1], both), jax.tree.map(lambda leaf: leaf[..., -1:], both)
 
 
-def _cosine_transform(q: Any, p: Any, width: Any) -> jax.Array:
+def cosine_transform(q: Any, p: Any, width: Any) -> jax.Array:
     """∫ cos(q x) cos(p x) dx over |x| < width/2."""
     half = width / 2
     return half * (jnp.sinc((q - p) * half / jnp.pi) + jnp.sinc((q + p) * half / jnp.pi))
@@ -246,7 +246,7 @@ def _overlap(wall: Wall, modes: Lateral, access: Lateral, centre: Any) -> jax.Ar
     fade_left = jnp.exp(-h * (modes.width / 2 + centre - half)) * (-1.0) ** modes.order
     middle, aside = jnp.exp(1j * q * centre) * turn, jnp.exp(1j * q * half)
     wall_wave = modes.edge[0] + 1j * modes.edge[1]
-    inside = middle.real * _cosine_transform(q, p, access.width)
+    inside = middle.real * cosine_transform(q, p, access.width)
     above = (middle * aside - fade_right * wall_wave) / (h - 1j * q)
     below = (middle * aside.conj() - fade_left * wall_wave.conj()) / (h + 1j * q)
     outside = r * modes.edge[0] * (fade_right + fade_left) / (g + h)

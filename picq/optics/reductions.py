@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from picq.technology import Technology
 
 _VERSION = 1  # rises when solutions change
-_FILES = ("stack.yaml", "cross_sections.yaml", "compact.yaml")
+_FILES = ("stack.yaml", "cross_sections.yaml")
+_COMPACT = ("heater", "edge_coupler")  # groups of compact.yaml that are read here
 
 
 class Reduction(NamedTuple):
@@ -59,6 +60,8 @@ def key(folder: Path) -> str:
     digest = hashlib.sha256(f"{_VERSION} {SOLVER}".encode())
     devices = yaml.safe_load((folder / "devices.yaml").read_text(encoding="utf-8"))
     digest.update(repr(devices.get("eo_phase_shifter")).encode())  # its bounds are the ranges of the electrodes
+    compact = yaml.safe_load((folder / "compact.yaml").read_text(encoding="utf-8"))
+    digest.update(repr([compact.get(group) for group in _COMPACT]).encode())
     for m in MATERIALS.values():
         indices = [described(m, wl) for wl in (1.5, 1.6)] if m.formula else []
         numbers = (m.name, indices, m.dn_dt_k, m.thermal_w_mk, m.eps_rf, m.pockels_pm_v)

@@ -8,6 +8,7 @@ gdsfactory, no JAX.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from klayout import db
 
@@ -15,6 +16,8 @@ Plane = tuple[float, float, float, float]
 """x, y (um), outward angle (degrees), width (um)."""
 
 _CUT_UM = 0.002  # thickness of a cut: two grid steps, one to each side of the plane
+_FINER = 100  # than the mask's grid: on it the corners of a cut across a slanted guide would move its width by 0.3 nm
+_FARTHEST = 10**9  # steps of it from the origin: KLayout's coordinates have 31 bits
 _MARGIN_UM = 0.05  # how far a cut reaches beyond the guide; less than half of any allowed space
 
 
@@ -30,6 +33,13 @@ class Face:
     piece: int | None
     low: float
     high: float
+
+
+class Guide(NamedTuple):
+    """A piece with two ends: mean length of its two side walls, and its area over that; um."""
+
+    length: float
+    width: float
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,18 @@ class Extraction:
         assert piece is not None
         return self.polygons[piece].area() + sum(plane[3] * _CUT_UM / 2 for plane in planes)
 
+    def guide(self, segment: str, planes: tuple[Plane, ...]) -> Guide:
+        """Length and width of a segment, apart from each other: the light counts them differently.
+
+        Half the perimeter less the ends is the length.
+        """
+        piece = self.faces[segment][0].piece
+        assert piece is not None
+        polygon = self.polygons[piece]
+        ends = sum(face.high - face.low for face in self.faces[segment])
+        walls = (polygon.perimeter() - ends) / 2
+        return Guide(walls + len(planes) * _CUT_UM / 2, polygon.area() / walls)
+
 
 def extract(guides: Iterable[db.Region], dbu: float, segments: Mapping[str, tuple[Plane, ...]]) -> Extraction:
     """Cut ``guides`` (in dbu) at the planes of all segments and find what lies inside each.
@@ -57,15 +79,22 @@ def extract(guides: Iterable[db.Region], dbu: float, segments: Mapping[str, tupl
         dbu: the database unit in um.
         segments: planes by segment, in um.
     """
+    layers = list(guides)
+    reach = max(
+        (max(abs(v) for v in (b.left, b.bottom, b.right, b.top)) for b in (r.bbox() for r in layers)), default=1
+    )
+    finer = max(min(_FINER, _FARTHEST // max(reach, 1)), 1)
+    fine = dbu / finer
     cuts = db.Region()
     for plane in {_key(p) for planes in segments.values() for p in planes}:
-        cuts.insert(_box(plane, -_CUT_UM / 2, _CUT_UM / 2, _MARGIN_UM).to_itype(dbu))
+        cuts.insert(_cut(plane, fine))
     shapes = db.Shapes()
     polygons = []
-    for polygon in (polygon for layer in guides for polygon in (layer.merged() - cuts).each()):
+    scaled = (layer.transformed(db.ICplxTrans(finer)).merged() for layer in layers)
+    for polygon in (polygon for layer in scaled for polygon in (layer - cuts).each()):
         shapes.insert(db.PolygonWithProperties(polygon, {0: len(polygons)}))
-        polygons.append(polygon.to_dtype(dbu))
-    faces = {name: tuple(_face(p, shapes, dbu) for p in planes) for name, planes in segments.items()}
+        polygons.append(polygon.to_dtype(fine))
+    faces = {name: tuple(_face(p, shapes, fine) for p in planes) for name, planes in segments.items()}
     return Extraction(faces, tuple(polygons))
 
 
@@ -85,7 +114,8 @@ def length_tolerance(polygon: db.DPolygon, width: float, grid: float) -> float:
         variance += (grid / math.sqrt(12) * (before + after) / 2) ** 2
         turn = abs(math.remainder(math.atan2(y2 - y1, x2 - x1) - math.atan2(y1 - y0, x1 - x0), 2 * math.pi))
         if turn < 0.5:
-            chords += after * turn**2 / 24 / 2  # both outlines count one chord of the centre line
+            # both outlines count one chord of the centre line; beside a straight edge the arc's own is the shorter
+            chords += min(before, after) * turn**2 / 24 / 2
     return 4 * math.sqrt(variance) / width + chords + grid
 
 
@@ -98,6 +128,11 @@ def _key(plane: Plane) -> Plane:
     """The plane, however it is looked at: angles modulo 180 degrees, coordinates on a 0.1 nm raster."""
     x, y, angle, width = plane
     return (round(x, 4), round(y, 4), round(angle % 180.0, 4) % 180.0, round(width, 4))
+
+
+def _cut(plane: Plane, dbu: float) -> db.Polygon:
+    """What is taken out of the mask at a plane, in database units."""
+    return _box(plane, -_CUT_UM / 2, _CUT_UM / 2, _MARGIN_UM).to_itype(dbu)
 
 
 def _box(plane: Plane, start: float, stop: float, margin: float) -> db.DPolygon:

@@ -36,13 +36,13 @@ def page(tapeout: "TapeOut", nominal: "Nominal", manifest: Mapping[str, Any], gd
         "verdict_class": kind,
         "verdict": verdict,
         "specification": html_results.specification(tapeout),
-        "spectra": html_results.spectra(tapeout, nominal),
+        "spectra": html_results.spectra(tapeout, nominal) + html_results.notes(tapeout),
         "distributions": html_results.distributions(tapeout, nominal),
         "sensitivities": html_results.sensitivities(tapeout),
         "heaters": html_results.heaters(tapeout),
         "layout": html_mask.layout(tapeout, gds),
         "checks": "".join(html_mask.check(report) for report in tapeout.reports),
-        "lengths": html_mask.lengths(tapeout.reports),
+        "lengths": html_mask.lengths(tapeout.reports) + html_mask.light(tapeout, nominal),
         "provenance": html_mask.provenance(tapeout, manifest) + html_mask.assumptions(tapeout),
     }
     template = files("picq.signoff").joinpath("report_template.html").read_text(encoding="utf-8")

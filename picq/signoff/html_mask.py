@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import klayout.db as kdb
+import numpy as np
 import yaml
 
 from picq.signoff import plots
@@ -14,7 +15,7 @@ from picq.signoff.markup import figure, named, number, table
 from picq.signoff.report import Box, Finding, Report
 
 if TYPE_CHECKING:
-    from picq.signoff.export import TapeOut
+    from picq.signoff.export import Nominal, TapeOut
 
 MOST_FINDINGS = 100
 """Findings of one report that are listed; the marker file has all."""
@@ -85,6 +86,33 @@ def _finding(finding: Finding, severity: str) -> list[str]:
     texts = (finding.check, finding.message, finding.source)
     check, message, source = (f"<td>{escape(text)}</td>" for text in texts)
     return [f"<td>{severity}</td>", check, number(place), message, source]
+
+
+def light(tapeout: "TapeOut", nominal: "Nominal") -> str:
+    """Spectra and figures of the mask as LVS measured it; nothing where no device can take its lengths."""
+    found = next((report.figures for report in tapeout.reports if "mask" in report.figures), None)
+    if found is None:
+        return ""
+    problem = tapeout.problem
+    picture = figure(
+        plots.overview(problem, nominal.db, np.asarray(found["mask_spectra_db"])),
+        "Transmission in dB against frequency for all outputs, of the design and of the mask.",
+        "Coloured: design. Dashed: the same with length and width of every arm as measured on the written mask.",
+    )
+    units = dict(zip(problem.spec.labels, (t.measure.unit for t in problem.spec.targets), strict=True))
+    rows = [
+        [
+            f"<td>{escape(name)}</td>",
+            number(f"{nominal.figures[name]:.3f}"),
+            number(f"{value:.3f}"),
+            number(units[name]),
+        ]
+        if name in units
+        else [f"<td>{escape(name)}</td>", "<td></td>", number(f"{value:g}"), "<td></td>"]
+        for name, value in found["mask"].items()
+    ]
+    heads = ["Figure (worst channel)", "Design", "Mask", "Unit"]
+    return picture + table("What the mask's grid costs.", heads, rows, numeric=(1, 2, 3))
 
 
 def lengths(reports: Iterable[Report]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from picq.design.grid import C_UM_GHZ
 from picq.design.problem import Problem
 from picq.design.statistics import PERCENTILES
+from picq.design.tolerance import Heaters
 from picq.signoff import plots
 from picq.signoff.markup import figure, named, number, table, title
 
@@ -33,7 +34,7 @@ def verdict(tapeout: "TapeOut") -> tuple[str, str]:
         else "The nominal design meets every target of its specification."
     )
     result = tapeout.tolerance
-    trimmed = "" if result.trimmed is None else f"; <strong>{result.trimmed.total}</strong> with trimmed heaters"
+    trimmed = "" if result.trimmed is None else f"; <strong>{result.trimmed.total}</strong> after trimming"
     bare = f"<strong>{result.as_fabricated.total}</strong> as fabricated"
     lines.append(f"Yield on all targets, with 95 % interval: {bare}{trimmed}.")
     return "mixed" if unmet or waived else "good", "".join(f"<p>{line}</p>" for line in lines)
@@ -85,17 +86,25 @@ def _trimming(tapeout: "TapeOut") -> str:
     )  # fmt: skip
     told = (
         f"{100 * bare.fraction:.1f} % of chips meet the specification as fabricated, "
-        f"{100 * trimmed.fraction:.1f} % with trimmed heaters."
+        f"{100 * trimmed.fraction:.1f} % after trimming."
     )
     if bare.high < trimmed.low and bare.fraction < 0.1:
         told = f"<strong>Without trimming this circuit hardly yields: {told}</strong>"
     return (
-        f"<p>{told}{why} Trimmed means: on each finished chip the heaters are set once, at the reference "
-        "temperature, so that every stage has its designed phase again, within their limits; the temperature then "
-        f"drifts by its own sigma{_kelvin(result.sigma)}. This takes {heat.total_mean:.0f} mW on average, "
-        f"{heat.total_p95:.0f} mW at the 95th percentile. A user has to plan for the drivers of the heaters, and for a "
-        "calibration of every chip.</p>"
+        f"<p>{told}{why} Trimmed means: on each finished chip {_what(heat)} set once, at the reference temperature, "
+        "so that every stage has its designed phase again, within the limits; the temperature then drifts by its own "
+        f"sigma{_kelvin(result.sigma)}. This takes: {heat}. A user has to plan for the drivers, and for a calibration "
+        "of every chip.</p>"
     )
+
+
+def _what(heat: Heaters) -> str:
+    told = {
+        "mW": "the heaters are",
+        "K": "the temperature at which a device is held is",
+        "GHz": "the channels' grid is",
+    }
+    return told[heat.unit]
 
 
 def _kelvin(sigma: Mapping[str, Mapping[str, float]]) -> str:
@@ -145,6 +154,12 @@ def spectra(tapeout: "TapeOut", nominal: "Nominal") -> str:
         "Crosstalk and passband are relative to the transmission of the own channel, here that of the nominal design.",
     )
     return first + second
+
+
+def notes(tapeout: "TapeOut") -> str:
+    """What the devices' models cannot know, in their own words."""
+    told = tapeout.circuit.notes(tapeout.problem.tech)
+    return f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in told)}</ul>" if told else ""
 
 
 def distributions(tapeout: "TapeOut", nominal: "Nominal") -> str:
@@ -242,10 +257,11 @@ def heaters(tapeout: "TapeOut") -> str:
     total = heat.powers.sum(axis=1)
     rows.append(["<td><strong>sum</strong></td>", number(f"{designed.sum():.1f}"), *_spread(total), "<td></td>"])
     heads = ["Heater", "Designed", "Mean", "Median", "95 %", "Largest", "Limit"]
-    caption = "Electrical power in mW over the simulated chips, after trimming."
+    kinds = {"mW": "Electrical power", "K": "Temperature above the reference", "GHz": "Shift of the grid"}
+    caption = f"{kinds[heat.unit]} in {heat.unit} over the simulated chips, after trimming."
     return (
         table(caption, heads, rows, numeric=range(1, 7))
-        + f"<p>On {100 * heat.at_limit:.1f} % of chips at least one heater stands at its limit.</p>"
+        + f"<p>On {100 * heat.at_limit:.1f} % of chips at least one of them stands at its limit.</p>"
     )
 
 

@@ -146,12 +146,14 @@ def _lengths(
         width = (planes[0][3] + planes[1][3]) / 2
         measured = got.area(name, planes) / width
         tolerance = length_tolerance(got.polygons[faces[0].piece], width, grid)
-        error = measured - float(length)
+        error, guide = measured - float(length), got.guide(name, planes)
         rows.append(
             {
                 "segment": name,
                 "model_um": round(float(length), 6),
                 "mask_um": round(measured, 6),
+                "walls_um": round(guide.length, 6),
+                "width_um": round(guide.width, 6),
                 "error_nm": round(1e3 * error, 3),
                 "tolerance_nm": round(1e3 * tolerance, 3),
             }

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
-from picq.design.figures import Crosstalk, InsertionLoss, Passband
+from picq.design.figures import Crosstalk, CumulativeCrosstalk, InsertionLoss, Passband
 from picq.design.problem import Problem
 from picq.errors import LayoutError
 from picq.signoff.report import Box
@@ -88,26 +88,30 @@ def forbidden(problem: Problem, nominal: np.ndarray) -> tuple[Forbidden, ...]:
             if isinstance(figure, InsertionLoss):
                 half = max(figure.band_ghz, 0.02 * comb.spacing_ghz)  # a target at one frequency has to be seen, too
                 regions.append(Forbidden(k, centre - half, centre + half, -bound, above=False))
-            elif isinstance(figure, Crosstalk):
+            elif isinstance(figure, Crosstalk) and not isinstance(figure, CumulativeCrosstalk):
                 own = float((comb.band(k, figure.band_ghz) @ nominal[k]).min())
-                for j, other in enumerate(comb.channels_ghz):
-                    if j != k and (figure.neighbours is None or abs(j - k) <= figure.neighbours):
-                        low, high = other - figure.band_ghz, other + figure.band_ghz
-                        regions.append(Forbidden(k, low, high, own + bound, above=True))
+                for other in comb.channels_ghz[figure.others(k, comb.channels_ghz.size)]:
+                    low, high = other - figure.band_ghz, other + figure.band_ghz
+                    regions.append(Forbidden(k, low, high, own + bound, above=True))
             elif type(figure) is Passband:
                 peak = float((comb.band(k, comb.spacing_ghz / 2) @ nominal[k]).max())
                 regions.append(Forbidden(k, centre - bound / 2, centre + bound / 2, peak - figure.drop_db, above=False))
     return tuple(regions)
 
 
-def overview(problem: Problem, nominal: np.ndarray) -> str:
-    """The nominal spectra of all outputs in one plot; dotted lines mark the channels."""
+def overview(problem: Problem, nominal: np.ndarray, mask: np.ndarray | None = None) -> str:
+    """The nominal spectra of all outputs in one plot; dotted lines mark the channels.
+
+    ``mask``: the same of the mask as measured, drawn dashed.
+    """
     with mpl.rc_context(_STYLE):
         canvas = Canvas(figsize=(10.5, 3.2), layout="constrained")
         axes = canvas.subplots()
         for k, output in enumerate(problem.spec.channels.outputs):
             colour = CHANNELS[k % len(CHANNELS)]
             axes.plot(problem.comb.ghz * 1e-3, nominal[k], color=colour, lw=1.4, label=output)
+            if mask is not None:
+                axes.plot(problem.comb.ghz * 1e-3, mask[k], color=NOMINAL, lw=0.6, ls=(0, (4, 3)))
             axes.axvline(problem.comb.channels_ghz[k] * 1e-3, color=colour, lw=0.8, ls=":")
         _frame(axes, problem)
         axes.set_xlabel("frequency (THz)")

@@ -40,16 +40,21 @@ def curves(polygon: kdb.Polygon, limit: float, smoothing: int) -> Iterator[Curve
     thin = polygon.smooth(smoothing)
     if thin.holes() != polygon.holes():  # a hole too small to keep
         thin = polygon
-    contours = [(polygon.each_point_hull(), thin.each_point_hull())]
-    contours += [(polygon.each_point_hole(n), thin.each_point_hole(n)) for n in range(thin.holes())]
-    for drawn, kept in contours:
-        points: list[Point] = [(p.x, p.y) for p in drawn]
-        vertices: list[Point] = [(p.x, p.y) for p in kept]
+    drawn = [(points, {point: n for n, point in enumerate(points)}) for points in _contours(polygon)]
+    for vertices in _contours(thin):
         if len(vertices) < 6:
             continue
-        index = {point: n for n, point in enumerate(points)}
+        # thinning may change the order of holes
+        points, index = next(whole for whole in drawn if all(vertex in whole[1] for vertex in vertices))
         for curve in _convex_stretches(vertices, limit / 4):
             yield _as_drawn(curve, points, index[curve.points[0]], index[curve.points[-1]], limit)
+
+
+def _contours(polygon: kdb.Polygon) -> Iterator[list[Point]]:
+    """The outline, then every hole."""
+    yield [(p.x, p.y) for p in polygon.each_point_hull()]
+    for n in range(polygon.holes()):
+        yield [(p.x, p.y) for p in polygon.each_point_hole(n)]
 
 
 def _as_drawn(curve: Curve, points: list[Point], a: int, b: int, limit: float) -> Curve:

@@ -1,0 +1,206 @@
+"""The arrayed-waveguide grating as a device: five designs on the mask, refusals, trimming, variation of its arms."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from klayout import db
+from test_devices import check_mask, drawn
+
+from picq import layout, pdk
+from picq.components import Awg
+from picq.design.variation import Variation, blocks_of
+from picq.errors import SpecError
+from picq.optics.diffraction import steps
+from picq.signoff.extract import extract
+from picq.technology import Process
+
+DESIGNS = {
+    "8x200": {"outputs": 8},
+    "16x100": {"outputs": 16, "spacing_ghz": 100.0},
+    "16x200": {"outputs": 16},
+    "cwdm": {"outputs": 4, "spacing_nm": 20.0, "center_thz": 193.1},
+    "32x100": {"outputs": 32, "spacing_ghz": 100.0},
+}
+FAST = {("soi220", "8x200"), ("soi220", "cwdm")}
+CASES = [
+    pytest.param(tech, name, marks=() if (tech, name) in FAST else pytest.mark.slow)
+    for tech in ("soi220", "sin400", "sin800")
+    for name in DESIGNS
+]
+
+
+def measured(dev, tech, mask, cell):
+    """(length, width) of every arm's sections on a mask."""
+    segments = layout.segments(cell)
+    guides = [db.Region(mask.top_cell().begin_shapes_rec(mask.layer(*layer))) for layer in tech.guide_layers]
+    got = extract(guides, mask.dbu, segments)
+    return {name: tuple(got.guide(name, segments[name])) for name in dev.paths(tech) if name.startswith("arm")}
+
+
+@pytest.mark.parametrize(("tech", "name"), CASES)
+def test_designs_are_clean_and_their_arms_are_on_the_mask(tech, name):
+    """0.03 rad rms is what is asked of the mask on silicon; naive rounding gives 0.28."""
+    tech = pdk.load(tech)
+    dev = Awg.on(tech, **DESIGNS[name])
+    check_mask(dev, tech)
+    mask, cell = drawn(dev, tech)
+    figures = dev.mask_figures(dev.as_measured(measured(dev, tech, mask, cell), tech), tech)
+    assert figures["phase_error_rms_rad"] < 0.03
+    assert abs(figures["comb_shift_ghz"]) < 0.5
+    # a grid step on the increment is what the comb may be off by: f 0.5 nm/(n_g/n dL)
+    peaks = dev.transfer(jnp.asarray(dev.comb.wl), tech)[:, 0, :]
+    loss = -20 * np.log10(np.abs(np.diag(np.asarray(peaks))))
+    assert loss.max() < 5.0
+    assert np.all(np.abs(np.asarray(peaks)).argmax(axis=1) == np.arange(dev.outputs))
+
+
+@pytest.mark.parametrize("values", [{"port_pitch": 127.0}, {"inputs": 16, "outputs": 1}, {"array": "s_shaped"}])
+@pytest.mark.slow
+def test_other_forms_are_clean(soi220, values):
+    check_mask(Awg.on(soi220, **values), soi220)
+
+
+def test_a_router_is_cyclic(soi220):
+    """Input i reaches output o with channel i + o, modulo N, where the free spectral range is N spacings."""
+    dev = Awg.on(soi220, inputs=8, outputs=8, fsr_ghz=1600.0)
+    t = np.abs(np.asarray(jax.jit(lambda wl: dev.transfer(wl, soi220))(jnp.asarray(dev.comb.wl)))) ** 2
+    best = t.argmax(axis=2)  # [channel, input]
+    channel, entry = np.mgrid[0:8, 0:8]
+    assert np.array_equal(best, (channel - entry + 4) % 8)
+
+
+def test_a_longer_arm_on_the_mask_is_found_and_changes_the_light(soi220):
+    """50 nm more in the upright of one arm is 2 pi n/wl 0.05 um = 0.545 rad of that arm."""
+    dev = Awg.on(soi220)
+    mask, cell = drawn(dev, soi220)
+    found = measured(dev, soi220, mask, cell)
+    as_drawn = dev.as_measured(found, soi220)
+    length, width = found["arm20/in_upright"]
+    moved = dev.as_measured({**found, "arm20/in_upright": (length + 0.05, width)}, soi220)
+    change = np.asarray(moved.offsets) - np.asarray(as_drawn.offsets)
+    assert change[20] == pytest.approx(0.05, abs=1e-9)
+    assert np.abs(np.delete(change, 20)).max() < 1e-12
+    wl = jnp.asarray(dev.comb.wl)
+    phases = [np.angle(np.asarray(d._arm_amplitudes(wl, soi220))) for d in (as_drawn, moved)]
+    turned = (phases[1] - phases[0] + np.pi) % (2 * np.pi) - np.pi
+    n = float(soi220.n_eff("strip", wl[3], 0.8))
+    assert turned[3, 20] == pytest.approx(2 * np.pi * n * 0.05 / float(wl[3]), abs=1e-6)
+    wider = dev.as_measured({**found, "arm20/in_upright": (length, width + 1e-3)}, soi220)
+    slope = float(jax.grad(lambda w: soi220.n_eff("strip", wl[3], w))(0.8)) / n
+    change = np.asarray(wider.offsets) - np.asarray(as_drawn.offsets)
+    assert change[20] == pytest.approx(slope * 1e-3 * length, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"fsr_ghz": 1000.0}, "free spectral range is smaller"),
+        ({"arm_pitch": 8.0, "array": "rectangular"}, "distance of neighbouring levels"),
+        ({"arm_pitch": 3.2, "length_taper": 80.0, "pitch": 2.6}, "straights behind the apertures"),
+        ({"width_io": 2.7, "focal_length": 150.0}, "distance of neighbouring ports' apertures"),
+        ({"outputs": 4, "spacing_nm": 20.0, "array": "rectangular"}, "distance of neighbouring levels"),
+        ({"spacing_nm": 1.6, "spacing_ghz": 200.0}, "the spacing is given twice"),
+        ({"array": "horseshoe"}, "unknown array"),
+        ({"arms": 3}, "awg.arms"),
+        ({"outputs": 2.5}, "awg.outputs"),
+        ({"offsets": (0.0,) * 10, "arms": 53}, "awg.offsets"),
+        ({"width_arm": 1.2, "pitch": 1.4, "gap": 0.4}, "apertures of the array against the arms"),
+    ],
+)
+def test_impossible_geometry_says_what_fails_by_how_much_and_what_helps(soi220, values, told):
+    with pytest.raises(SpecError, match=told) as caught:
+        Awg.on(soi220, **values)
+    assert caught.value.got is not None
+    assert caught.value.allowed is not None
+
+
+def test_the_comb_comes_back_by_temperature_and_by_light_that_follows(soi220):
+    """1 nm of width moves the comb by f dn/n_g = 20 GHz; either way it is back within 0.2 GHz."""
+    dev = Awg.on(soi220)
+    chip = soi220.at(Process(width_nm=2.0, thickness_nm=-1.0))
+    wl0 = dev.comb.wl0
+    trimmed = dev.rebiased(wl0, chip, soi220)
+    wl = jnp.asarray(299.792458 / (193.414 + 0.1 + np.linspace(-0.05, 0.05, 201)))
+
+    def middle(device, tech):
+        power = np.abs(np.asarray(jax.jit(lambda wl: device.transfer(wl, tech))(wl))[:, 0, 4]) ** 2
+        fit = np.polyfit(np.linspace(-50, 50, 201), np.log(power), 2)
+        return -fit[1] / (2 * fit[0])
+
+    wanted = middle(dev, soi220)
+    assert abs(float(trimmed.grid_ghz)) > 50
+    for device in (
+        dev.replace(grid_ghz=float(trimmed.grid_ghz)),
+        dev.replace(setpoint_k=float(dev.rebiased(wl0, soi220.at(Process(width_nm=2.0)), soi220).setpoint_k)),
+    ):
+        tech = chip if device.grid_ghz else soi220.at(Process(width_nm=2.0))
+        assert middle(device, tech) == pytest.approx(wanted, abs=0.2)
+
+
+def test_arms_vary_as_means_of_a_field_over_their_paths(soi220):
+    """Rough side walls leave sigma² 2 L_c/L in every arm by itself. A smooth field far longer than the array has the
+    structure function 2 sigma² d/L_c between neighbours at the distance d: only 1e-4 of its variance."""
+    dev = Awg.on(soi220)
+    lengths = dev.table(soi220)
+    (tracks,) = dev.tracks(soi220)
+    points = np.stack(list(tracks.values()))
+    length = np.hypot(*np.moveaxis(np.diff(points, axis=1), -1, 0)).sum(axis=1) * 32 / 31
+    drawn_lengths = np.asarray(lengths.slant.sum(0) + lengths.upright.sum(0) + lengths.level)
+    assert np.all(np.abs(length - drawn_lengths) < 100)  # less tapers and bends
+
+    def factor(fields):
+        platform = dataclasses.replace(soi220.platform, variation={"fields": {"width_nm": fields}})
+        (block,) = blocks_of(dataclasses.replace(soi220, platform=platform), dev)
+        return block.factors["width_nm"]
+
+    a = factor([{"sigma": 2.0, "length_um": 0.05}])
+    covariance = a @ a.T
+    got = np.diag(covariance) / (2.0**2 * 2 * 0.05 / length)
+    assert np.all(np.abs(got - 1) < 0.1)  # the common part, 1/53, is taken out
+    a = factor([{"sigma": 1.0, "length_um": 10_000.0}])
+    covariance = a @ a.T
+    difference = covariance[20, 20] + covariance[21, 21] - 2 * covariance[20, 21]
+    apart = np.hypot(*(points[20] - points[21]).T).mean()
+    assert 0 < difference < 2 * apart / 10_000.0
+    assert np.abs(covariance.sum(axis=0)).max() < 1e-9
+
+
+def test_local_variation_of_arms_is_the_block_and_not_the_mismatch_of_separate_places(soi220):
+    dev = Awg.on(soi220)
+    (block,) = blocks_of(soi220, dev)
+    sample = jax.jit(lambda key: Variation.of(soi220).sample(key, len(dev.sites), (block,))[1].thickness_nm)
+    drawn_ones = np.stack([np.asarray(sample(jax.random.key(seed))) for seed in range(400)])
+    a = block.factors["thickness_nm"]
+    expected = np.sqrt(np.diag(a @ a.T))
+    got = drawn_ones[:, block.places].std(axis=0)
+    assert np.all(np.abs(got / expected - 1) < 5 / np.sqrt(2 * 400))  # five standard errors
+    assert drawn_ones[:, 0].std() == pytest.approx(0.088, rel=0.15)  # the star coupler: local sigma
+
+
+def test_arms_with_mismatch_equal_arms_of_that_width(soi220):
+    """First order in local offsets: 0.1 nm against the tables themselves leaves k0 d2n/dw2 (0.1 nm)² L/2 < 1e-4 rad."""
+    dev = Awg.on(soi220)
+    wl = jnp.asarray(dev.comb.wl[:2])
+    sites = len(dev.sites)
+    local = Process(*(jnp.zeros(sites) for _ in range(5)))
+    shifted = local.__class__(jnp.full(sites, 0.1), *(jnp.zeros(sites) for _ in range(4)))
+    one = dev._arm_amplitudes(wl, soi220.with_mismatch(shifted))
+    two = dev._arm_amplitudes(wl, soi220.at(Process(width_nm=0.1)))
+    assert np.abs(np.angle(np.asarray(one / two))).max() < 1e-4
+    assert np.array_equal(steps(3), [-1.0, 0.0, 1.0])
+
+
+def test_about_tells_free_spectral_range_delay_and_polarisation(soi220):
+    """Delay: group index times the mean length of arms and slabs over c, within what tapers and bends add (2 %)."""
+    dev = Awg.on(soi220)
+    about = dev.about(soi220)
+    assert about["free_spectral_range_ghz"] == pytest.approx(3172, abs=1)  # shared/reference/awg.md
+    table = dev.table(soi220)
+    arms = float(np.mean(table.slant.sum(0) + table.upright.sum(0) + table.level + 2 * table.arc)) + 2 * (16.64 + 20)
+    slabs = 2 * dev.focal_length * 3.6  # group index of the film
+    assert about["group_delay_ps"] == pytest.approx((3.906 * arms + slabs) / 299.792458, rel=0.02)
+    assert abs(about["polarisation_shift_ghz"]) < about["free_spectral_range_ghz"]
+    assert about["arm_coupling_db"] < -100
