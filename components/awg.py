@@ -16,7 +16,8 @@ from picq.device import Device, bounds, check_bounds, device, param, setting
 from picq.errors import SpecError
 from picq.optics.arm_array import Arms, Recipe, least_spacing, rectangular, s_shaped
 from picq.optics.coupler import pairing
-from picq.optics.diffraction import Apertures, grating_circle, rowland_circle, star, steps
+from picq.optics.diffraction import Apertures, Mixture, grating_circle, rowland_circle, star, steps
+from picq.optics.multimode import image, side_wall
 from picq.optics.waveguide import BEND_P, amplitude_db, euler_length_factor
 from picq.sdict import SDict, reciprocal
 from picq.star_mask import ArmEnd, StarMask, Widths, placed
@@ -57,6 +58,12 @@ class Awg(Device):
     pitch: float = param(default=2.0, lower=1.0, upper=10.0, unit="um", step=0.002, doc="of the array's apertures")
     gap: float = param(default=0.2, lower=0.1, upper=2.0, unit="um", step=0.002, doc="between the array's apertures")
     width_io: Any = param(default=None, lower=0.5, upper=10.0, unit="um", step=0.002, doc="of the other apertures")
+    width_horn: float = param(
+        default=4.0, lower=1.0, upper=20.0, unit="um", step=0.002, doc="of the inputs' sections, with flat_top"
+    )
+    length_horn: float = param(
+        default=12.0, lower=1.0, upper=100.0, unit="um", step=0.001, doc="of the inputs' sections, with flat_top"
+    )
     width_arm: Any = param(default=None, lower=0.3, upper=10.0, unit="um", step=0.002, doc="of the arms' straights")
     arm_pitch: Any = param(default=None, lower=1.0, upper=100.0, unit="um", step=0.002, doc="of the arms' uprights")
     length_taper: float = param(
@@ -84,6 +91,7 @@ class Awg(Device):
         default=3.0, doc="um, of the other apertures: sets the focal length where that is not given"
     )
     port_pitch: float = setting(default=10.0, doc="um, of the ports")
+    flat_top: bool = setting(default=False, doc="inputs end in multimode sections: two images side by side")
     dummies: int = setting(default=3, doc="blind apertures on each side of the array")
     length_step: float = setting(
         default=5.0, doc="um, of a transition between broad straight and bend; 0: all is alike"
@@ -183,7 +191,7 @@ class Awg(Device):
         wl = wl / (1 + wl * self.grid_ghz * 1e-3 / design.C_UM_THZ)
         tech = self._held(tech)
         here, there = tech.at_site(0), tech.at_site(self.arms + 1)
-        one = star(here, self.cross_section, wl, self._ports(tech, 0, here), self._array(here))
+        one = star(here, self.cross_section, wl, self._ports(tech, 0, here), self._array(here), self._horn(here))
         two = star(there, self.cross_section, wl, self._ports(tech, 1, there), self._array(there))
         arms = self._arm_amplitudes(wl, tech)[:, None, None, :]
         through = jnp.sum(one[:, :, None, :] * arms * two[:, None, :, :], axis=-1)
@@ -194,7 +202,20 @@ class Awg(Device):
         return grating_circle(self.focal_length, self.pitch, self.arms, width)
 
     def _ports(self, tech: Technology, side: int, site: Technology) -> Apertures:
-        return rowland_circle(self.focal_length, self._sines(tech, side), self.width_io + 1e-3 * site.process.width_nm)
+        width = self._aperture(side) + 1e-3 * site.process.width_nm
+        return rowland_circle(self.focal_length, self._sines(tech, side), width)
+
+    def _aperture(self, side: int) -> Any:
+        """Width of the apertures on the ports' side, um."""
+        return self.width_horn if self.flat_top and side == 0 else self.width_io
+
+    def _horn(self, site: Technology) -> Mixture | None:
+        """Modes at the end of the inputs' multimode sections."""
+        if not self.flat_top:
+            return None
+        grown = 1e-3 * site.process.width_nm
+        sizes = (self.length_horn, self.width_horn + grown, self.width_io + grown)
+        return lambda wl: image(side_wall(site, self.cross_section, wl), *sizes)
 
     def _sines(self, tech: Technology, side: int) -> jax.Array:
         """Of the apertures' angles from the pole, ascending with the channels."""
@@ -384,7 +405,8 @@ class Awg(Device):
         return StarMask(
             radius=self.focal_length, pitch=self.pitch, arms=self.arms, dummies=self.dummies, aperture=widths.aperture,
             taper=self.length_taper, bend=xs.radius, guide=xs.width, sines=np.asarray(self._sines(tech, side)),
-            width_io=self.width_io, horn=0.0, access=self.width_io, port_pitch=self.port_pitch,
+            width_io=self._aperture(side), horn=self.length_horn if self.flat_top and side == 0 else 0.0,
+            access=self.width_io, port_pitch=self.port_pitch,
         )  # fmt: skip
 
     def _side(self, side: int) -> tuple[str, ...]:
@@ -505,7 +527,7 @@ class Awg(Device):
             places = self.focal_length * np.sqrt(1 - sines**2) * sines
             self._demand(
                 "distance of neighbouring ports' apertures", np.diff(places).min(initial=np.inf),
-                self.width_io + self.gap, "raise focal_length (pitch_io) or lower width_io",
+                self._aperture(side) + self.gap, "raise focal_length (pitch_io) or lower width_io (width_horn)",
             )  # fmt: skip
         relief = "raise arm_pitch, or lower length_taper or pitch"
         self._demand("straights behind the apertures", table.slant.min(), self.length_step + _RESERVE, relief)

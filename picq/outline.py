@@ -60,6 +60,7 @@ class Walls:
         across = trial @ normal - w
         apart = trial[int(np.argmin(across**2 + 1e-8 * (trial @ direction) ** 2))]
         right = np.round(first - apart / 2)
+        move = np.round(last - right - apart / 2)  # so that rounding the start does not count at the end
         self._add(right + apart, right)
         self._add(right + apart + move, right + move)
 

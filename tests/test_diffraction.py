@@ -36,7 +36,7 @@ WL0 = jnp.array([C / CENTER])
 
 
 class Design(NamedTuple):
-    """A row of the table of reference designs in shared/reference/awg.md, what it was made of first."""
+    """A row of the reference designs, what it was made of first."""
 
     tech: str
     cross_section: str
@@ -396,7 +396,7 @@ def star_powers(dev, tech, channel):
 
 
 def test_random_phases_make_a_floor_of_crosstalk_of_their_variance_over_the_number_of_arms(soi220, device):
-    """awg.md, eq. 10: sigma²/N_eff, N_eff = (Σp)²/Σp². 256 sets of arms of sigma 0.1 rad, each averaged over 21
+    """sigma²/N_eff, N_eff = (Σp)²/Σp². 256 sets of arms of sigma 0.1 rad, each averaged over 21
     frequencies between two orders. Besides three standard errors (2.0 to 2.8 % each): 1 - exp(-sigma²) is 0.5 % less
     than sigma², and what the ideal device leaks there, at most -53 dB, adds up to 1.6 %. Measured: -35.50 to -35.62 dB
     where eq. 10 says -35.56 to -35.59; the reference: -35.54 and -35.57."""

@@ -11,6 +11,7 @@ modes n_m is off by less than 1e-4 on silicon and nitride strips; on ribs of lit
 by up to 1e-3 where two of them cross (tests/test_multimode.py).
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -176,6 +177,22 @@ def split(wall: Wall, length: Any, width: Any, pitch: Any, access_width: Any) ->
     modes, access = _section(wall, width, access_width, range(0, _MODES, 2))
     one, two = _single(wall, modes, access), _pair(wall, modes, access, pitch / 2, 1.0)
     return jnp.sum(one * two * jnp.exp(1j * modes.beta * length), axis=-1) / jnp.sqrt(2.0)
+
+
+@partial(jax.jit, static_argnames=("count",))
+def image(wall: Wall, length: Any, width: Any, access_width: Any, count: int = 6) -> jax.Array:
+    """Amplitudes [wl, mode] of the first even modes at the end of a section behind one central access guide, as cosines
+    that are positive in the middle, without the phase of the fundamental mode.
+
+    Args:
+        wall: of the guides, leaves of shape [wl].
+        length, width: of the section, um.
+        access_width: of the access guide, um.
+        count: of modes.
+    """
+    modes, access = _section(wall, width, access_width, range(0, 2 * count, 2))
+    signs = jnp.where(modes.order % 4 == 0, 1.0, -1.0)  # cos(q x - m pi/2) in the middle
+    return signs * _single(wall, modes, access) * jnp.exp(1j * (modes.beta - modes.beta[..., :1]) * length)
 
 
 @jax.jit

@@ -77,7 +77,7 @@ def _trimming(tapeout: "TapeOut") -> str:
     if result.trimmed is None or result.heaters is None:
         return "<p>The specification names no heaters to trim: only the yield as fabricated is known.</p>"
     bare, trimmed, heat = result.as_fabricated.total, result.trimmed.total, result.heaters
-    drift = _drift(tapeout.problem)
+    drift = _drift(tapeout.problem) if heat.unit == "mW" else None  # what moves by a grid or a temperature is no guide
     sigma = result.sigma["global"]["width_nm"]
     why = "" if drift is None else (
         f" On this technology one nanometre of waveguide width moves the whole spectrum by {drift:.0f} GHz, and the "
@@ -230,7 +230,8 @@ def sensitivities(tapeout: "TapeOut") -> str:
             ]
             for name in process
             for part in ("global", "local")
-        ],
+        ]
+        + _fields(problem),
         range(2, 3),
     )
     designed = table(
@@ -242,6 +243,21 @@ def sensitivities(tapeout: "TapeOut") -> str:
     stars = any(not s.agrees for s in result.sensitivities)
     note = "The worst wavelength changes here: exact derivative and central difference differ."
     return shared + designed + (f'<p class="small">* {note}</p>' if stars else "") + sampled
+
+
+def _fields(problem: Problem) -> list[list[str]]:
+    """Rows on what places along paths side by side see; none where a circuit has no such places."""
+    fields = problem.tech.platform.variation.get("fields", {}) if problem.places else {}
+    return [
+        [
+            f"<td>{escape(named(name))}</td>",
+            "<td>field along arms</td>",
+            number(f"{entry['sigma']:g} over {entry['length_um']:g} um"),
+            f'<td class="small">{escape(entry["source"])}</td>',
+        ]
+        for name, entries in fields.items()
+        for entry in entries
+    ]
 
 
 def heaters(tapeout: "TapeOut") -> str:

@@ -116,7 +116,7 @@ def overview(problem: Problem, nominal: np.ndarray, mask: np.ndarray | None = No
         _frame(axes, problem)
         axes.set_xlabel("frequency (THz)")
         axes.set_ylabel("transmission (dB)")
-        canvas.legend(loc="outside upper center", ncols=len(nominal), frameon=False)
+        canvas.legend(loc="outside upper center", ncols=min(len(nominal), 8), frameon=False)
         return _svg(canvas)
 
 
