@@ -281,13 +281,13 @@ class Awg(Device):
         """[wl, kind, arm]: index of broad guide, of bends, and its mean over tapers and transitions; [.., 1] where all
         arms are alike."""
         widths = self._widths(tech)
-        nodes, weights = np.polynomial.legendre.leggauss(4)
+        nodes, weights = np.polynomial.legendre.leggauss(3)
         nodes, weights = (nodes + 1) / 2, weights / 2
         spans = ((widths.broad, widths.aperture), (widths.bend, widths.broad))
         every = jnp.stack([widths.broad, widths.bend, *(a + (b - a) * t for a, b in spans for t in nodes)])
-        means = np.zeros((4, 2 + 8))
+        means = np.zeros((4, 2 + 6))
         means[0, 0] = means[1, 1] = 1.0
-        means[2, 2:6] = means[3, 6:] = weights
+        means[2, 2:5] = means[3, 5:] = weights
 
         def kinds(local: Any) -> jax.Array:
             place = chip.at(jax.tree.map(jnp.add, chip.process, local))

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from picq.technology import Technology
 
 _ANGLES = 4001  # of the far field's integral: its error is below 1e-6
-_NODES = 24  # wavelengths: a phase that turns by ± a leaves an error of J_24(a), 1e-9 for what 48 channels differ by
 
 
 class Apertures(NamedTuple):
@@ -76,13 +75,14 @@ def star(
     sqrt(n_s/(wl r)) F(k_s sin a) F(k_s sin b) sqrt(cos a cos b) exp(i (k_s r - pi/4)): the field of a two-dimensional
     source at the distance r (Goodman, Introduction to Fourier Optics, sect. 3.5, in two dimensions), with the exact
     distance in the phase and the aperture functions F at the angles a, b of the line that joins the two centres. All
-    but the phase of the mean distance turns slowly with wavelength and is taken from a few (see ``_NODES``).
+    but the phase of the mean distance turns slowly with wavelength and is taken from a few: a phase that turns by ± a
+    over the solved wavelengths leaves an error of J_nodes(a) (Bessel), and a is some 0.17 for each aperture of ``one``.
 
     Args:
         tech: as the coupler's own place sees it.
         cross_section: of the guides.
         wl: wavelengths, um, shape [wl].
-        one, other: the two sides.
+        one, other: the two sides, the array second.
         mix: modes of the apertures ``one``; None: their fundamental modes.
     """
     dx, dy = other.x - _column(one.x), other.y - _column(one.y)
@@ -99,7 +99,8 @@ def star(
         spread = jnp.sqrt(_facing(here) * _facing(there) / distance * k / (2 * jnp.pi))
         return spread * sent * got * jnp.exp(1j * (k * (distance - common) - jnp.pi / 4)), index
 
-    amplitude, index = tech.over_wavelengths(cross_section, wl, slow, _NODES)
+    nodes = 8 + int(np.ceil(0.45 * max(jnp.size(one.x), 1)))
+    amplitude, index = tech.over_wavelengths(cross_section, wl, slow, nodes)
     return amplitude * jnp.exp(2j * jnp.pi * index / wl * common)[:, None, None]
 
 
