@@ -37,8 +37,8 @@ class Awg(Device):
           │ │     arms      │ │
            ╲│               │╱
            ▔▔▔             ▔▔▔   star couplers
-            │              ││││
-            o1             o9 … o2      o2, o3, o4, o5, o6, o7, o8, o9: channels, ascending in frequency
+          ││││               │
+          o9 … o2            o1         o2, o3, o4, o5, o6, o7, o8, o9: channels, ascending in frequency
 
     Ports are numbered inputs first. What is not given follows from the comb and the technology (``design.awg``): order,
     increment, focal length, number and pitch of arms. An N×N device is a router; cyclic when ``fsr_ghz`` is N spacings.
