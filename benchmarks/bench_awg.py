@@ -32,7 +32,7 @@ def by_hand(awg: Awg, index: np.ndarray, arm: np.ndarray) -> Callable[[], np.nda
     sine = k * awg.pitch / radius
     x, y = radius * sine, radius * np.sqrt(1 - sine**2)
     axis = np.arctan2(-y, -x)
-    out = np.asarray(awg._sines(TECH, 1))
+    out = np.asarray(awg.sines(TECH, 1))
     aside = np.sqrt(1 - out**2)
     one = (np.zeros(1), np.zeros(1), np.full(1, np.pi / 2))
     other = (radius * aside * out, radius * out**2, np.arctan2(aside, -out))

@@ -23,7 +23,7 @@ job = Job.read(Path(__file__).parent.parent / "layouts" / "awg_receiver.yaml")
 chip = job.finish(Design.load(bundle / "design.json"))
 problem = chip.problem
 nominal = np.asarray(problem.spectra(chip.design.circuit(problem, whole=False), problem.tech))
-mask = np.array(json.loads((bundle / "manifest.json").read_text())["reports"]["lvs"]["figures"]["mask_spectra_db"])
+mask = np.array(json.loads((bundle / "lvs.json").read_text())["figures"]["mask_spectra_db"])
 bands = chip.tolerance().trimmed.bands
 low, high = (bands[PERCENTILES.index(p)] for p in (5.0, 95.0))
 reach = chip.made.component.insts["awg"].dbbox()

@@ -109,6 +109,10 @@ class Device:
         path and as many on all, by number of the site. None by default."""
         return ()
 
+    def extent(self, tech: "Technology") -> tuple[Any, Any] | None:
+        """(width, height) in um of the rectangle around the mask, differentiable; None where it is not known."""
+        return None
+
     def model(self, wl: jax.Array, tech: "Technology") -> SDict:
         """S-parameters {(in, out): complex [wl]} at wavelengths ``wl`` in um."""
         raise NotImplementedError

@@ -254,7 +254,7 @@ def draw_taper(
     return (x, y, 180.0 - towards, width1), (x + length, y, towards, width2)
 
 
-def on_grid(value: float) -> float:
+def on_grid(value: Any) -> float:
     """``value`` (um) on the 1 nm grid."""
     return round(float(value), 3)
 
@@ -271,21 +271,24 @@ def draw_box(c: gf.Component, box: tuple[float, float, float, float], layer: str
     c.add_polygon([(left, bottom), (right, bottom), (right, top), (left, top)], layer=tech.layer(layer))
 
 
-def draw_heater(c: gf.Component, x0: float, x1: float, y: float, tech: Technology) -> tuple[Plane, Plane]:
+def draw_heater(
+    c: gf.Component, x0: float, x1: float, y: float, tech: Technology, facing: tuple[float, float] = (90.0, 90.0)
+) -> tuple[Plane, Plane]:
     """Draw a heater filament along y from x0 to x1 with a contact block at each end.
 
     Returns:
-        The planes of the two contacts, facing up, as wide as the metal cross-section or the block.
+        The planes of the two contacts, ``facing`` that way (degrees, along an axis), as wide as the block.
     """
     heater = tech.data["heater"]
     half, block = float(heater["width_um"]) / 2, float(heater["contact_um"])
     film, metal = tech.cross_section("heater").layer, tech.cross_section("metal").layer
     draw_box(c, (x0, y - half, x1, y + half), film, tech)
     planes = []
-    for left in (x0, x1 - block):
+    for left, angle in zip((x0, x1 - block), facing, strict=True):
         for layer in (film, metal):
             draw_box(c, (left, y - block / 2, left + block, y + block / 2), layer, tech)
-        planes.append((left + block / 2, y + block / 2, 90.0, block))
+        aside, up = np.round([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))]) * block / 2
+        planes.append((left + block / 2 + float(aside), y + float(up), angle, block))
     return planes[0], planes[1]
 
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from picq.errors import SpecError, nearest
 from picq.optics.bend import Bend
 from picq.optics.fibre import Tip
-from picq.optics.guided import Baked, Point, Solved, over_wavelengths
+from picq.optics.guided import Baked, Point, Solved, interpolation, over_wavelengths
 from picq.optics.profile import Profile
 from picq.optics.stack import Stack
 from picq.signoff.rules import RuleDeck, load_deck
@@ -282,17 +282,19 @@ class Technology:
             )
         return self._asked(known[mode], cross_section, wl, self.point(cross_section, width))
 
-    def over_wavelengths(
-        self, cross_section: str, wl: Any, evaluate: Callable[[jax.Array], Any], nodes: int | None = None
-    ) -> Any:
+    def over_wavelengths(self, cross_section: str, wl: Any, evaluate: Callable[[jax.Array], Any]) -> Any:
         """Smooth functions of wavelength at many of them; see ``guided.over_wavelengths``.
 
         Raises:
             NumericsError: a concrete wavelength lies outside the range that was solved; traced ones give NaN there.
         """
         self.check_width(cross_section, wl)
-        ends = self.guide(cross_section).modes["te0"].ranges.wl
-        return over_wavelengths(evaluate, wl, ends) if nodes is None else over_wavelengths(evaluate, wl, ends, nodes)
+        return over_wavelengths(evaluate, wl, self.guide(cross_section).modes["te0"].ranges.wl)
+
+    def wavelength_nodes(self, cross_section: str, wl: jax.Array, nodes: int) -> tuple[jax.Array, jax.Array]:
+        """The same interpolation in two steps, see ``guided.interpolation``: (wavelengths [n], weights [wl, n])."""
+        self.check_width(cross_section, wl)
+        return interpolation(wl, self.guide(cross_section).modes["te0"].ranges.wl, nodes)
 
     def check_width(self, cross_section: str, wl: Any, width: Any = None) -> None:
         """Raise NumericsError where a concrete drawn width (um) or wavelength of te0 lies outside what was solved."""

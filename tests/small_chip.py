@@ -101,7 +101,7 @@ def made_up(problem: Problem) -> Tolerance:
         channels=outputs,
         as_fabricated=outcome(1, -30.0),
         trimmed=outcome(17, -20.0),
-        heaters=Heaters("mW", {"f.powers_mw[0]": 24.0}, 0.05, 24.0, 41.1, 43.0, heaters),
+        heaters=(Heaters("mW", {"f.powers_mw[0]": 24.0}, 0.05, 24.0, 41.1, 43.0, heaters),),
         sensitivities=tuple(
             Sensitivity(label, outputs[0], name, 0.25, unit, 0.25, label != labels[2], per_sigma)
             for label in labels

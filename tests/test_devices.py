@@ -27,9 +27,9 @@ OPTICAL = [(tech, name) for tech, name in CASES if DEVICES[name].ports]
 
 
 def slow_but_first(tech, *rest):
-    """A case that the fast suite runs on one technology only; where drawing takes seconds, on none."""
-    fast = tech == FIRST and "awg" not in rest
-    return pytest.param(tech, *rest, marks=[] if fast else pytest.mark.slow, id="-".join((tech, *rest)))
+    """A case that the fast suite runs on one technology only; gratings, of ten seconds each, a level lower."""
+    marks = [pytest.mark.slow, pytest.mark.exhaustive][: (tech != FIRST) + ("awg" in rest)]
+    return pytest.param(tech, *rest, marks=marks, id="-".join((tech, *rest)))
 
 
 DRIVEN = [
@@ -54,7 +54,7 @@ def made(tech_name, name):
     dev = DEVICES[name].on(tech)
     guide = tech.cross_section(tech.platform.default_cross_section)
     own = {"radius": guide.radius, "width": guide.width, "width1": guide.width}
-    return dev.replace(**{n: own[n] for n in bounds(type(dev)) if getattr(dev, n) is None}), tech
+    return dev.replace(**{n: own[n] for n in own if n in bounds(type(dev)) and getattr(dev, n) is None}), tech
 
 
 def at_end(tech_name, name, parameter, end):

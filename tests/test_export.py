@@ -23,7 +23,9 @@ FILES = {
     "chip.gds",
     "chip.oas",
     "design.json",
+    "drc.json",
     "drc.lyrdb",
+    "lvs.json",
     "lvs.lyrdb",
     "manifest.json",
     "report.html",
@@ -116,12 +118,14 @@ def test_refused_unless_every_check_passed(tmp_path, reports, told):
 
 @pytest.mark.usefixtures("quick")
 def test_a_report_that_passes_by_waiver_is_named(tmp_path):
-    waived = replace(ERROR, message="too narrow (waived: the foundry's own cell)")
-    reports = (drc_report(waived=(waived,)), Report("lvs"))
+    one = replace(ERROR, box=(0.0, 1.0, 2.0, 3.0), waiver="the foundry's own cell")
+    reports = (drc_report(waived=(one, replace(one, box=(-1.0, 2.0, 1.0, 5.0)))), Report("lvs"))
     manifest = export(replace(tapeout(), reports=reports), tmp_path / "bundle").manifest
     assert manifest["verdict"] == "passed by waivers"
     (named,) = manifest["waivers"]
-    assert "the foundry's own cell" in named["finding"]
+    assert named["reason"] == "the foundry's own cell"
+    assert (named["count"], named["box_um"]) == (2, [-1.0, 1.0, 2.0, 5.0])
+    assert len(json.loads((tmp_path / "bundle" / "drc.json").read_text())["waived"]) == 2
     assert b"waived" in (tmp_path / "bundle" / "drc.lyrdb").read_bytes()
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import dblquad
 from scipy.special import ellipk
 
 from picq import pdk
@@ -138,6 +139,96 @@ def test_long_line_on_the_substrate():
         assert float(substrate_rise(d, 1e6, 0.0, 725.0, 148.0)) == pytest.approx(closed, rel=1e-3)
 
 
+SPREAD, SUBSTRATE, K_SUBSTRATE = 8.0, 725.0, 148.0
+GUIDES = [  # distance, filament, start and end of the guide
+    (0.0, 100.0, 0.0, 100.0),
+    (30.0, 100.0, 20.0, 50.0),
+    (0.0, 100.0, -450.0, 550.0),
+    (60.0, 150.0, -1200.0, 300.0),
+    (30.0, 100.0, 500.0, 1500.0),
+    (5.0, 40.0, -700.0, -300.0),
+    (20.0, 300.0, 290.0, 310.0),
+]
+
+
+@pytest.mark.parametrize(("distance", "length", "start", "end"), GUIDES)
+def test_guide_along_a_line_is_the_double_integral(distance, length, start, end):
+    """1/(2 pi k L) times the integral of 1/|r| over filament and guide; that of the images is smooth, 40 x 40 nodes do.
+
+    Half space: the quadrature's 1e-10; rounding 8 eps u²/(L (b - a)) with u the farthest apart, 1e-12; images 1e14 um
+    away, 1e-11. With images: the series f = 1/(n t) per um of guide ends at n = 40, smoothed twice, which leaves
+    f''/8 = 1/(4 t n³); n³ taken at 39, 8 % more."""
+    scale = 1e3 / (2 * np.pi * K_SUBSTRATE * length)
+    r = np.hypot(distance, SPREAD)
+    direct = dblquad(lambda x, at: 1 / np.hypot(x - at, r), start, end, 0.0, length, epsabs=0.0, epsrel=1e-10)[0]
+    guide = None if (start, end) == (0.0, length) else (start, end)
+    rise = lambda thickness: float(substrate_rise(distance, length, SPREAD, thickness, K_SUBSTRATE, guide))
+    assert rise(1e14) == pytest.approx(scale * direct, rel=2e-10)
+
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    x, at = length * (1 + nodes) / 2, start + (end - start) * (1 + nodes) / 2
+    squared = (x[:, None] - at) ** 2 + r**2
+    n = np.arange(1, 2001)
+    sign = np.where(n % 2, -2.0, 2.0)
+    sign[-1] /= 2  # the mean of the last two partial sums
+    images = sum(s / np.sqrt(squared + (2 * m * SUBSTRATE) ** 2) for m, s in zip(n, sign, strict=True))
+    want = scale * (direct + length * (end - start) / 4 * weights @ images @ weights)
+    left = scale * length * (end - start) / (4 * SUBSTRATE * 40**3)
+    assert rise(SUBSTRATE) == pytest.approx(want, rel=1e-9, abs=1.1 * left)
+
+
+def test_long_guide_over_any_filament():
+    """The substrate's line integral is that of a line source, whatever the filament's length: ln(coth(pi r/4t))/(pi k).
+    Beyond 5 mm the rise falls by exp(-pi/2t) per um, 2e-5 of it; the images' end leaves 6e-9 per um, 6e-6 of it."""
+    closed = 1e3 * np.log(1 / np.tanh(np.pi * SPREAD / 4 / SUBSTRATE)) / np.pi / K_SUBSTRATE
+    for length in (20.0, 400.0):
+        guide = (-5000.0, 5000.0 + length)
+        got = substrate_rise(0.0, length, SPREAD, SUBSTRATE, K_SUBSTRATE, guide)
+        assert float(got) == pytest.approx(closed, rel=3e-5)
+
+
+@pytest.mark.parametrize(("distance", "length", "start", "end"), GUIDES)
+def test_filament_and_guide_change_places(distance, length, start, end):
+    """Reciprocity: theta L is one double integral. Rounding 8 eps u²/(L (b - a)), 1e-12 at most."""
+    chip = pdk.load("soi220")
+    there = phase_shifter.thermal_resistance(chip, "strip", length, distance, (start, end))
+    back = phase_shifter.thermal_resistance(chip, "strip", end - start, distance, (-start, length - start))
+    assert float(there * length) == pytest.approx(float(back * (end - start)), rel=1e-12)
+
+
+def test_guide_as_long_as_the_filament():
+    """The same formula with its zeros left out; a few roundings."""
+    chip = pdk.load("soi220")
+    d = jnp.array([0.0, 3.0, 40.0, 900.0])
+    for length in (1.0, LENGTH, 5000.0):
+        plain = phase_shifter.thermal_resistance(chip, "strip", length, d)
+        np.testing.assert_allclose(
+            phase_shifter.thermal_resistance(chip, "strip", length, d, (0.0, length)), plain, rtol=1e-14
+        )
+
+
+def test_layers_above_the_substrate_warm_what_lies_beside_the_filament():
+    """In proportion to the overlap; a longer guide gets no more of it."""
+    chip = pdk.load("soi220")
+    heater = chip.data["heater"]["strip"]
+    spans = jnp.array([[-900.0, 900.0], [50.0, 100.0], [-30.0, 50.0], [150.0, 800.0], [200.0, 400.0], [-90.0, -1.0]])
+    guide = (spans[:, 0], spans[:, 1])
+    rest = substrate_rise(0.0, LENGTH, heater["spread_um"], heater["substrate_um"], heater["substrate_w_mk"], guide)
+    got = phase_shifter.thermal_resistance(chip, "strip", LENGTH, 0.0, guide) - rest
+    want = heater["near_k_um_mw"] * np.array([200.0, 50.0, 50.0, 50.0, 0.0, 0.0]) / LENGTH
+    np.testing.assert_allclose(got, want, atol=1e-12 * heater["near_k_um_mw"])
+
+
+@pytest.mark.parametrize("guide", [(20.0, 150.0), (-800.0, 1100.0), (-40.0, 60.0), (260.0, 900.0)])
+def test_gradients_to_the_ends_of_a_guide(guide):
+    """h = 0.1 um: (h/r)^4/30 of the slope, r at least 6 um, 2e-9; rounding 1e-13/h of the rise, at most 1e3 slopes."""
+    chip = pdk.load("soi220")
+    f = lambda start, end: phase_shifter.thermal_resistance(chip, "strip", LENGTH, 4.0, (start, end))
+    slopes = jax.jit(jax.grad(f, (0, 1)))(*guide)
+    assert float(slopes[0]) == pytest.approx(float(central(lambda v: f(v, guide[1]), guide[0], 0.1)), rel=1e-8)
+    assert float(slopes[1]) == pytest.approx(float(central(lambda v: f(guide[0], v), guide[1], 0.1)), rel=1e-8)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["height", "box", "filament", "k_core", "slab"])
 def test_gradients_of_the_rise(name):
@@ -250,6 +341,8 @@ def test_heat_is_refused_where_it_is_not_known():
         phase_shifter.thermal_resistance(pdk.load("soi220"), "metal", LENGTH)
     with pytest.raises(NumericsError, match="distance from a heater"):
         phase_shifter.thermal_resistance(pdk.load("soi220"), "strip", LENGTH, 6000.0)
+    with pytest.raises(NumericsError, match="length of a guide"):
+        phase_shifter.thermal_resistance(pdk.load("soi220"), "strip", LENGTH, 5.0, (100.0, 50.0))
 
 
 # --- electrodes

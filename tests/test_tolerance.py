@@ -99,15 +99,15 @@ def test_trimming_puts_the_fringe_back_but_for_the_drift(drifted):
     """
     problem, result = drifted
     assert result.trimmed is not None
-    assert result.heaters is not None
+    (heat,) = result.heaters
     chips = Chips(problem.tech, len(problem.measured.sites), problem.spec.seed, _STREAM)
     drift = np.abs(np.array([chips.offsets(i)[0].temperature_k for i in range(50)])) * N_TEMP * GHZ0 / N_GROUP
     assert drift.max() > 3
     assert result.trimmed.figures[:50, 0, 0] == pytest.approx(drift, abs=0.5)
     assert "drifts by 0.2 K" in result.text()
     assert "without trimming only" in result.text()
-    assert result.heaters.powers.min() >= 0
-    assert result.heaters.powers.max() <= 60 * 1.0001  # 2 pi at 30 mW per pi, at 1.55 um
+    assert heat.powers.min() >= 0
+    assert heat.powers.max() <= 60 * 1.0001  # 2 pi at 30 mW per pi, at 1.55 um
 
 
 def test_drift_of_the_temperature_is_not_trimmed_away(soi220):

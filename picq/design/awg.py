@@ -4,6 +4,7 @@ Source of the relations: Smit & van Dam, IEEE J. Sel. Top. Quantum Electron. 2, 
 equation solved exactly at each channel instead of expanded about the centre, so that the peaks lie on the grid.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -150,3 +151,106 @@ def channel_sines(
     wl = jnp.asarray(comb.wl)
     n, slab = tech.n_eff(cross_section, wl, width), tech.slab_index(cross_section, wl)
     return (n * length - order * wl) / (slab * pitch)
+
+
+class Grating(NamedTuple):
+    """What a grating is; None where it is left open.
+
+    Attributes:
+        order: of diffraction.
+        delta_length: increment of the arms, um.
+        focal_length: radius of the grating circles, um.
+        width_io: width of the other apertures, um.
+        arms: their number.
+        fsr_ghz: free spectral range; None: 2 times the channels, 1.5 times from 16 on.
+    """
+
+    order: int | None
+    delta_length: float | None
+    focal_length: float | None
+    width_io: float | None
+    arms: int | None
+    fsr_ghz: float | None
+
+    def completed(
+        self, n: Indices, comb: Comb, pitch: float, gap: float, pitch_io: float, widest_io: float
+    ) -> "Grating":
+        """The grating with what was left open.
+
+        Args:
+            n: of the technology.
+            comb: the channels.
+            pitch, gap: of the array's apertures, um.
+            pitch_io: of the other apertures, um; sets the focal length.
+            widest_io: what their width is where it fits, um.
+
+        Raises:
+            SpecError: orders overlap, or an array cannot take the input's light.
+        """
+        order, length, radius, width_io, wl0 = *self[:4], comb.wl0
+        if order is None:
+            fsr = self.fsr_ghz or 1e3 * comb.count * comb.step_thz * (2.0 if comb.count < 16 else 1.5)
+            order = grating_order(n, comb, fsr * 1e-3) if length is None else round(length * n.arm / wl0)
+        if length is None:
+            length = round(order * wl0 / n.arm, 6)
+        if radius is None:
+            radius = round(focal_length(n, comb, length, pitch, pitch_io), 3)
+        if width_io is None:
+            apart = aperture_distance(n, comb, length, pitch, radius) - gap
+            width_io = round(min(widest_io, float(np.floor(apart / 0.002) * 0.002)), 3)
+        arms = self.arms or arm_count(n, wl0, radius, pitch, width_io)
+        fsr = self.fsr_ghz or round(free_spectral_range_ghz(n, length), 3)
+        return Grating(order, length, radius, width_io, arms, fsr)
+
+
+class Fan(NamedTuple):
+    """What decides how close arms can lie and of what shape they are; um.
+
+    Attributes:
+        arms: their number.
+        pitch, focal_length: of the star couplers.
+        start: least length of an arm before its bend, taper included.
+        bend: least radius.
+        increment: by which arms grow.
+        least, wanted: distance of the axes of neighbouring arms.
+    """
+
+    arms: int
+    pitch: float
+    focal_length: float
+    start: float
+    bend: float
+    increment: float
+    least: float
+    wanted: float
+
+    def arrangement(self, array: str | None, arm_pitch: float | None) -> tuple[str, float]:
+        """(shape, pitch of the uprights): rectangular where it fits, as far apart as is wanted where that fits."""
+        sine = self.arms * self.pitch / (2 * self.focal_length)
+        least = max(self.pitch * (1 + (self.start + self.bend * sine) / self.focal_length), self.least)
+        wanted = max(least, self.wanted)
+        fits = self.increment / 2 / (2 + sine)
+        array = array or ("rectangular" if (arm_pitch or least) <= fits else "s_shaped")
+        if arm_pitch is not None:
+            return array, arm_pitch
+        pitch = max(least, min(wanted, fits)) if array == "rectangular" else wanted
+        whole = np.floor(pitch / 0.002) if pitch > least else np.ceil(pitch / 0.002)
+        return array, round(float(whole) * 0.002, 3)
+
+
+def demand(what: str, got: Any, least: Any, remedy: str) -> None:
+    """Raise SpecError where a length (um) is too small: what fails, by how much, and what relieves it."""
+    if not float(got) >= float(least) - 1e-6:
+        raise SpecError(
+            f"awg: the {what}: {float(least) - float(got):.4g} um too little",
+            got=f"{float(got):.4g} um",
+            allowed=f"at least {float(least):.4g} um",
+            remedy=remedy,
+        )
+
+
+def demand_counts(counts: Sequence[tuple[str, Any, int]]) -> None:
+    """Raise SpecError where one of (name, value, least) is no whole number from the least on; None is left open."""
+    for name, value, least in counts:
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+            raise SpecError(f"awg.{name} is no such number", got=repr(value), allowed=f"a whole number from {least} on")

@@ -10,7 +10,7 @@ Vocabulary: ITU-T G.671 (2019), sect. 3.2 (insertion loss, adjacent channel isol
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -343,6 +343,24 @@ class Ripple(Figure):
         return own.max(axis=1, keepdims=True) - own - bound
 
 
+@dataclass(frozen=True)
+class Area(Figure):
+    """Rectangles around the devices that know theirs (``Device.extent``), summed; the same for every channel."""
+
+    unit: ClassVar[str] = "mm²"
+    scale: ClassVar[float] = 0.02
+
+    def infeasible(self, bound: float, spacing_ghz: float) -> str:
+        return "" if bound > 0 else "above 0 mm²"
+
+    def probes(self, bound: float) -> tuple[float, ...]:
+        return ()
+
+    def of(self, extents: list[tuple[Any, Any]]) -> jax.Array:
+        """The figure, of (width, height) of the devices in um."""
+        return 1e-6 * jnp.sum(jnp.stack([jnp.asarray(width * height, float) for width, height in extents]))
+
+
 FIGURES: Mapping[str, type[Figure]] = {
     "insertion_loss_db": InsertionLoss,
     "adjacent_crosstalk_db": AdjacentCrosstalk,
@@ -353,5 +371,6 @@ FIGURES: Mapping[str, type[Figure]] = {
     "passband_ghz": Passband,
     "offset_ghz": Offset,
     "ripple_db": Ripple,
+    "area_mm2": Area,
 }
 """All figures, by the name that a specification uses."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from picq import catalogue
 from picq.circuit import Circuit
-from picq.design.figures import Comb, Figure, decibel
+from picq.design.figures import Area, Comb, Figure, decibel
 from picq.design.grid import C_UM_GHZ
 from picq.design.netlist import circuit_of, located
 from picq.design.spec import Spec
@@ -84,15 +84,21 @@ class Problem:
                     ("tolerance", "trim"), f"'{slot.name}' is no heater power, temperature or shift of the grid",
                     got=f"in {slot.unit}", allowed="parameters in mw, k or ghz",
                 )  # fmt: skip
-        if len({slot.unit for slot in self.trims}) > 1:
+        if {"k", "ghz"} <= {slot.unit for slot in self.trims}:
             raise spec.error(
-                ("tolerance", "trim"),
-                "what is trimmed has more than one unit",
-                allowed="all in mw, all in k, or all in ghz",
-            )
+                ("tolerance", "trim"), "a comb is put back twice", got="by a temperature and by light that follows",
+                allowed="one of them, and heaters besides",
+            )  # fmt: skip
         self.comb = Comb(spec.wavelengths.ghz, spec.channels.ghz, spec.channels.spacing_ghz)
         self.figures_asked: tuple[Figure, ...] = tuple(t.measure for t in spec.targets)
         self.bounds_asked = tuple(t.bound for t in spec.targets)
+        for i, figure in enumerate(self.figures_asked):
+            if isinstance(figure, Area) and not self._extents(self.measured):
+                raise spec.error(
+                    ("targets", i, "figure"), "no device of this circuit knows its area",
+                    got=", ".join(sorted({device.name for device in self.measured.flat().instances.values()})),
+                    remedy="leave the target out",
+                )  # fmt: skip
         self._check_range()
         if not resolved:
             self._check_aliasing()
@@ -156,9 +162,22 @@ class Problem:
         """Transmissions in dB on the fine grid, [channel, point]."""
         return decibel(self.power(circuit, tech, self.comb.ghz))
 
-    def measure(self, db: jax.Array) -> jax.Array:
-        """Figures of spectra in dB, [figure, channel], in the order of ``spec.labels``."""
-        return jnp.stack([figure.measure(db, self.comb) for figure in self.figures_asked])
+    def measure(self, db: jax.Array, circuit: Circuit) -> jax.Array:
+        """Figures of a circuit with these spectra in dB, [figure, channel], in the order of ``spec.labels``."""
+        extents = self._extents(circuit)
+        return jnp.stack(
+            [
+                jnp.broadcast_to(figure.of(extents), db.shape[:1])
+                if isinstance(figure, Area)
+                else figure.measure(db, self.comb)
+                for figure in self.figures_asked
+            ]
+        )
+
+    def _extents(self, circuit: Circuit) -> list[tuple[Any, Any]]:
+        """Of the devices that know theirs, as they were designed."""
+        found = (device.extent(self.tech) for device in circuit.flat().instances.values())
+        return [extent for extent in found if extent is not None]
 
     def worst(self, figures: Any) -> np.ndarray:
         """The worst channel of each figure, [..., figure], from [..., figure, channel]."""
@@ -186,8 +205,15 @@ class Problem:
         ghz = self.comb.channels_ghz[:, None] + self._offsets
         db = decibel(self.power(circuit, tech, ghz))
         asked = zip(self.figures_asked, self.bounds_asked, strict=True)
-        found = [(f.residuals(db, self._offsets, b) / f.scale).ravel() for f, b in asked if b is not None]
-        return [r for r in found if r.size]
+        found = [
+            (self._area_excess(f, circuit, b) if isinstance(f, Area) else f.residuals(db, self._offsets, b)) / f.scale
+            for f, b in asked
+            if b is not None
+        ]
+        return [r.ravel() for r in found if r.size]
+
+    def _area_excess(self, figure: Area, circuit: Circuit, bound: float) -> jax.Array:
+        return figure.of(self._extents(circuit)) - bound
 
     def loss_of(self, circuit: Circuit, tech: Technology) -> jax.Array:
         """The smooth loss: for each target, the mean of softplus(residual/scale + margin) over what it probes."""
@@ -221,7 +247,10 @@ class Problem:
 
     @cached_property
     def _figures_of_x(self) -> Any:
-        return jax.jit(lambda x: self.measure(self.spectra(self.device(x), self.tech)))
+        return jax.jit(lambda x: self._measured(self.device(x)))
+
+    def _measured(self, circuit: Circuit) -> jax.Array:
+        return self.measure(self.spectra(circuit, self.tech), circuit)
 
     def figures_array(self, x: Any) -> jax.Array:
         """Reported figures of a design on the nominal technology, [figure, channel]."""

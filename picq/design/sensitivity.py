@@ -81,7 +81,8 @@ def sensitivities(problem: Problem, circuit: Circuit, variation: Variation) -> t
 def _figures(problem: Problem, circuit: Circuit, theta: Any) -> jax.Array:
     quantities = len(QUANTITIES)
     tech = problem.tech.at(Process(*(theta[i] for i in range(quantities))))
-    return problem.measure(problem.spectra(problem.device(theta[quantities:], circuit), tech))
+    moved = problem.device(theta[quantities:], circuit)
+    return problem.measure(problem.spectra(moved, tech), moved)
 
 
 @partial(jax.jit, static_argnums=0)

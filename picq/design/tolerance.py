@@ -56,8 +56,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Heaters:
-    """How trimmed chips are driven: power of heaters in mW, temperatures at which devices are held in K, or by how many
-    GHz the light follows a chip's comb.
+    """How trimmed chips are driven, as far as it has one unit: power of heaters in mW, temperatures at which devices
+    are held in K, or by how many GHz the light follows a chip's comb.
 
     Attributes:
         unit: ``mW``, ``K`` or ``GHz``.
@@ -68,7 +68,6 @@ class Heaters:
     """
 
     unit: str
-
     mean: Mapping[str, float]
     at_limit: float
     total_mean: float
@@ -98,7 +97,7 @@ class Tolerance:
         channels: names of the outputs.
         as_fabricated: with the heaters as designed.
         trimmed: after re-biasing; None when the specification trims nothing.
-        heaters: their power after trimming; None likewise.
+        heaters: how trimmed chips are driven, by unit; empty likewise.
         sensitivities: derivatives of the figures at the nominal design.
         sources: where each of ``sigma`` comes from: ``global`` and ``local`` by quantity.
     """
@@ -112,7 +111,7 @@ class Tolerance:
     channels: tuple[str, ...]
     as_fabricated: Outcome
     trimmed: Outcome | None
-    heaters: Heaters | None
+    heaters: tuple[Heaters, ...]
     sensitivities: tuple[Sensitivity, ...]
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -120,10 +119,13 @@ class Tolerance:
         """Plain data for JSON: everything but the arrays."""
         plain = dataclasses.asdict(self)
         del plain["ghz"]
-        for name, arrays in (("as_fabricated", ("figures", "bands")), ("trimmed", ("figures", "bands")),
-                             ("heaters", ("powers",))):  # fmt: skip
-            for array in arrays if plain[name] is not None else ():
-                del plain[name][array]
+        outcomes = [plain[name] for name in ("as_fabricated", "trimmed") if plain[name] is not None]
+        for part, arrays in (
+            *((o, ("figures", "bands")) for o in outcomes),
+            *((h, ("powers",)) for h in plain["heaters"]),
+        ):
+            for array in arrays:
+                del part[array]
         return {**plain, "confidence": 0.95, "percentiles": list(PERCENTILES), "versions": versions()}
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -132,7 +134,7 @@ class Tolerance:
         for name, outcome in (("as_fabricated", self.as_fabricated), ("trimmed", self.trimmed)):
             if outcome is not None:
                 found |= {f"{name}_figures": outcome.figures, f"{name}_bands": outcome.bands}
-        return found if self.heaters is None else {**found, f"heater_{self.heaters.unit.lower()}": self.heaters.powers}
+        return found | {f"heater_{heat.unit.lower()}": heat.powers for heat in self.heaters}
 
     def save(self, path: Path) -> None:
         """Write ``path`` (JSON) and the arrays beside it (.npz), each atomically; equal results give equal bytes."""
@@ -143,11 +145,11 @@ class Tolerance:
         """The result for a person."""
         lines = [f"{self.name}: {self.samples} samples, seed {self.seed}; yields with 95 % intervals"]
         lines.append(f"  as fabricated, heaters as designed: {self.as_fabricated.total}")
-        if self.trimmed is None or self.heaters is None:
+        if self.trimmed is None:
             lines.append("  after trimming: not asked for (tolerance.trim names no heater)")
             outcome = self.as_fabricated
         else:
-            lines.append(f"  after trimming: {self.trimmed.total}; {self.heaters}")
+            lines.append(f"  after trimming: {self.trimmed.total}; {', '.join(map(str, self.heaters))}")
             drift = self.sigma["global"].get("temperature_k", 0.0)
             lines.append(f"  trimmed once, at the reference temperature; it then drifts by {drift:g} K (one sigma)")
             outcome = self.trimmed
@@ -214,7 +216,7 @@ def tolerance(
         channels=spec.channels.outputs,
         as_fabricated=outcomes["as_fabricated"],
         trimmed=outcomes.get("trimmed"),
-        heaters=_heaters(problem, np.concatenate(powers)) if problem.trims else None,
+        heaters=_heaters(problem, np.concatenate(powers)),
         sensitivities=sensitivities(problem, circuit, variation),
         sources=sources(problem.tech),
     )
@@ -234,7 +236,7 @@ def _fabricate(problem: Problem, circuit: Circuit, indices: jax.Array) -> tuple[
         trimmed, powers = problem.trimmed(circuit, tech)
         made = {"as_fabricated": circuit, **({"trimmed": trimmed} if problem.trims else {})}
         spectra = {kind: problem.spectra(chip, tech) for kind, chip in made.items()}
-        return {kind: (db, problem.measure(db)) for kind, db in spectra.items()}, powers
+        return {kind: (db, problem.measure(db, made[kind])) for kind, db in spectra.items()}, powers
 
     return jax.vmap(one)(indices)
 
@@ -299,19 +301,17 @@ def _spread(values: np.ndarray) -> dict[str, float]:
     return {"mean": float(values.mean()), "std": float(values.std(ddof=1)), **named}
 
 
-def _heaters(problem: Problem, powers: np.ndarray) -> Heaters:
-    total = powers.sum(axis=1)
-    limits = np.array([slot.upper for slot in problem.trims])
-    unit = {"mw": "mW", "k": "K", "ghz": "GHz"}[problem.trims[0].unit]
-    at_limit = powers >= limits - 1e-9
-    if unit != "mW":
-        at_limit |= powers <= np.array([slot.lower for slot in problem.trims]) + 1e-9
-    return Heaters(
-        unit=unit,
-        mean=dict(zip([slot.name for slot in problem.trims], map(float, powers.mean(axis=0)), strict=True)),
-        at_limit=float(at_limit.any(axis=1).mean()),
-        total_mean=float(total.mean()),
-        total_p95=float(np.percentile(total, 95)),
-        total_max=float(total.max()),
-        powers=powers,
-    )
+def _heaters(problem: Problem, powers: np.ndarray) -> tuple[Heaters, ...]:
+    found = []
+    for unit, shown in (("mw", "mW"), ("k", "K"), ("ghz", "GHz")):
+        mine = [i for i, slot in enumerate(problem.trims) if slot.unit == unit]
+        if not mine:
+            continue
+        slots, own = [problem.trims[i] for i in mine], powers[:, mine]
+        total, at_limit = own.sum(axis=1), own >= np.array([slot.upper for slot in slots]) - 1e-9
+        if unit != "mw":
+            at_limit |= own <= np.array([slot.lower for slot in slots]) + 1e-9
+        mean = dict(zip([slot.name for slot in slots], map(float, own.mean(axis=0)), strict=True))
+        ends = (float(total.mean()), float(np.percentile(total, 95)), float(total.max()))
+        found.append(Heaters(shown, mean, float(at_limit.any(axis=1).mean()), *ends, own))
+    return tuple(found)

@@ -67,10 +67,42 @@ def steps(count: int) -> np.ndarray:
     return np.arange(count) - (count - 1) / 2
 
 
+class Star(NamedTuple):
+    """What a star coupler does between two sets of apertures, as far as it turns slowly with wavelength.
+
+    Attributes:
+        weights: of the nodes in every wavelength, [wl, node].
+        fields: amplitudes at the nodes, [node, one, other].
+        phase: what all have in common, exp(i k_s mean distance), [wl].
+    """
+
+    weights: jax.Array
+    fields: jax.Array
+    phase: jax.Array
+
+    def amplitudes(self) -> jax.Array:
+        """[wl, one, other]."""
+        return jnp.tensordot(self.weights, self.fields, 1) * self.phase[:, None, None]
+
+    def gathered(self, arriving: jax.Array) -> jax.Array:
+        """What amplitudes [wl, input, other] at the second set become at the first, [wl, input, one].
+
+        Sums over the array at every node first: the whole matrix at all wavelengths would be a hundred times as large
+        as what goes in and out. By real matrices, which processors multiply faster than complex ones.
+        """
+        nodes, ones, others = self.fields.shape
+        sums = self.fields.reshape(nodes * ones, others).T
+        flat = arriving.reshape(-1, others)
+        product = (
+            flat.real @ sums.real - flat.imag @ sums.imag + 1j * (flat.real @ sums.imag + flat.imag @ sums.real)
+        ).reshape(*arriving.shape[:2], nodes, ones)
+        return jnp.sum(product * self.weights[:, None, :, None], axis=2) * self.phase[:, None, None]
+
+
 def star(
     tech: "Technology", cross_section: str, wl: jax.Array, one: Apertures, other: Apertures, mix: Mixture | None = None
-) -> jax.Array:
-    """Amplitudes [wl, one, other] between two sets of apertures across the technology's film.
+) -> Star:
+    """Amplitudes between two sets of apertures across the technology's film.
 
     sqrt(n_s/(wl r)) F(k_s sin a) F(k_s sin b) sqrt(cos a cos b) exp(i (k_s r - pi/4)): the field of a two-dimensional
     source at the distance r (Goodman, Introduction to Fourier Optics, sect. 3.5, in two dimensions), with the exact
@@ -90,18 +122,14 @@ def star(
     distance, line = jnp.sqrt(dx**2 + dy**2), jnp.arctan2(dy, dx)
     here, there = line - _column(one.axis), line + jnp.pi - other.axis
     common = jnp.mean(distance)
-
-    def slow(wl: jax.Array) -> tuple[jax.Array, jax.Array]:
-        index, depth = film(tech, cross_section, wl)
-        k, depth = (2 * jnp.pi * index / wl)[:, None, None], depth[:, None, None]
-        sent = aperture_function(k * jnp.sin(here), _column(one.width) + 2 * depth, mix and mix(wl)[:, None, None, :])
-        got = aperture_function(k * jnp.sin(there), other.width + 2 * depth)
-        spread = jnp.sqrt(_facing(here) * _facing(there) / distance * k / (2 * jnp.pi))
-        return spread * sent * got * jnp.exp(1j * (k * (distance - common) - jnp.pi / 4)), index
-
-    nodes = 8 + int(np.ceil(0.45 * max(jnp.size(one.x), 1)))
-    amplitude, index = tech.over_wavelengths(cross_section, wl, slow, nodes)
-    return amplitude * jnp.exp(2j * jnp.pi * index / wl * common)[:, None, None]
+    at, weights = tech.wavelength_nodes(cross_section, wl, 8 + int(np.ceil(0.45 * max(jnp.size(one.x), 1))))
+    index, depth = film(tech, cross_section, at)
+    k, depth = (2 * jnp.pi * index / at)[:, None, None], depth[:, None, None]
+    sent = aperture_function(k * jnp.sin(here), _column(one.width) + 2 * depth, mix and mix(at)[:, None, None, :])
+    got = aperture_function(k * jnp.sin(there), other.width + 2 * depth)
+    spread = jnp.sqrt(_facing(here) * _facing(there) / distance * k / (2 * jnp.pi))
+    fields = spread * sent * got * jnp.exp(1j * (k * (distance - common) - jnp.pi / 4))
+    return Star(weights, fields, jnp.exp(2j * jnp.pi * (weights @ index) / wl * common))
 
 
 def _facing(angle: jax.Array) -> jax.Array:
@@ -125,8 +153,10 @@ def aperture_function(q: Any, width: Any, amplitudes: Any = None) -> jax.Array:
         width: between the nodes of the mode's cosine: that of the guide plus the depth on both sides, um.
         amplitudes: of the even modes, last axis [mode]; None: the fundamental mode alone.
     """
-    if amplitudes is None:
-        return jnp.sqrt(2 / width) * cosine_transform(jnp.pi / width, q, width)
+    if amplitudes is None:  # one sine instead of two: most of the time of a star coupler
+        u = q * width / jnp.pi
+        u = jnp.where(u < 0, -u, u)  # even; unlike abs(), with all its derivatives at 0
+        return jnp.sqrt(2 * width) * jnp.sinc((1 - u) / 2) / (1 + u)
     q, width = jnp.asarray(q)[..., None], jnp.asarray(width)[..., None]
     orders = 2 * np.arange(amplitudes.shape[-1]) + 1
     return jnp.sum(amplitudes * jnp.sqrt(2 / width) * cosine_transform(orders * jnp.pi / width, q, width), axis=-1)

@@ -107,9 +107,7 @@ class Baked:
         return jnp.where(self.ranges.contain(wl, point), value, jnp.nan)  # traced values are not extrapolated either
 
 
-def over_wavelengths(
-    evaluate: Callable[[jax.Array], Any], wl: Any, ends: tuple[float, float], nodes: int = _NODES
-) -> Any:
+def over_wavelengths(evaluate: Callable[[jax.Array], Any], wl: Any, ends: tuple[float, float]) -> Any:
     """Smooth functions of wavelength at many of them, from their values at a few Chebyshev nodes of ``ends``.
 
     An index or a coupling at fixed geometry is analytic in wl over a range of a few per cent of it: with seven nodes
@@ -117,22 +115,27 @@ def over_wavelengths(
 
     Args:
         evaluate: from wavelengths of shape [n] to an array of shape [n, …], or a tree of such.
-        wl: wavelengths, um; up to ``nodes``, or a scalar, go to ``evaluate`` as they are.
+        wl: wavelengths, um; up to seven, or a scalar, go to ``evaluate`` as they are.
         ends: of the interval in which the functions are smooth, um; NaN outside.
-        nodes: more of them for functions that turn.
     """
     wl = jnp.asarray(wl, float)
-    if wl.ndim != 1 or wl.size <= nodes:
+    if wl.ndim != 1 or wl.size <= _NODES:
         return evaluate(wl)
+    at, weights = interpolation(wl, ends, _NODES)
+    return jax.tree.map(lambda leaf: jnp.tensordot(weights, leaf, 1), evaluate(at))
+
+
+def interpolation(wl: jax.Array, ends: tuple[float, float], nodes: int) -> tuple[jax.Array, jax.Array]:
+    """(Chebyshev nodes [n] of ``ends``, weights [wl, n] of values there), both in um; NaN outside. Functions that turn
+    want more nodes."""
     k = np.arange(nodes)
     angles = np.pi * (k + 0.5) / nodes
     a, b = ends
     transform = np.cos(np.outer(k, angles)) * 2 / nodes  # values at the nodes to coefficients
     transform[0] /= 2
     series = chebyshev((2 * wl - (a + b)) / (b - a), nodes) @ transform
-    weights: Any = jnp.where(is_within(wl, a, b)[:, None], series, jnp.nan)
-    values = evaluate(jnp.asarray((a + b) / 2 + (b - a) / 2 * np.cos(angles)))
-    return jax.tree.map(lambda leaf: jnp.tensordot(weights, leaf, 1), values)
+    weights = jnp.where(is_within(wl, a, b)[:, None], series, jnp.nan)
+    return jnp.asarray((a + b) / 2 + (b - a) / 2 * np.cos(angles)), jnp.asarray(weights)
 
 
 @jax.tree_util.register_dataclass

@@ -187,27 +187,44 @@ def heater_mesh(stack: HeaterStack, level: int) -> tuple[Mesh, jax.Array, jax.Ar
     return grid, jnp.where(inside, stack.k_metal, c), inside
 
 
-def substrate_rise(distance: Any, length: Any, spread: Any, thickness: Any, k_substrate: Any) -> jax.Array:
-    """Rise of a guide, K um/mW, that a heated strip of the same length causes through the substrate.
+def substrate_rise(
+    distance: Any, length: Any, spread: Any, thickness: Any, k_substrate: Any, guide: tuple[Any, Any] | None = None
+) -> jax.Array:
+    """Rise of a guide that a heated strip parallel to it causes through the substrate, K um/mW: its integral along the
+    guide over the strip's power, so for a guide as long as the strip the mean rise times the length over the power.
 
-    Mean over the guide of the half-space solution 1/(2 pi k r) (Carslaw & Jaeger, Conduction of Heat in Solids, 2nd
-    ed., chap. 10) of a line of ``length``, with images for the substrate's lower side, which is held at the chip's
-    temperature. r is taken as sqrt(distance² + spread²): for a filament and a guide at heights h and y above a
-    conductor, both in one medium, the substrate's surface averages log r with weight (h + y)/(x² + (h + y)²)/pi,
-    which is exactly that. In the limit of long lines and no spread: ln(coth(pi d/4t))/(pi k).
+    Integral of the half-space solution 1/(2 pi k r) (Carslaw & Jaeger, Conduction of Heat in Solids, 2nd ed., chap. 10)
+    of a line of ``length`` L, with images for the substrate's lower side, which is held at the chip's temperature. Over
+    a guide from a to b: (F(b) - F(a) - F(b - L) + F(a - L))/(2 pi k L), F(u) = u asinh(u/r) - sqrt(u² + r²) + r.
+    r is taken as sqrt(distance² + spread²): for a filament and a guide at heights h and y above a conductor, both in
+    one medium, the substrate's surface averages log r with weight (h + y)/(x² + (h + y)²)/pi, which is exactly that.
+    In the limit of long lines and no spread: ln(coth(pi d/4t))/(pi k).
 
     Args:
-        distance: lateral, um.
-        length: of filament and guide, um.
+        distance: lateral, um, any shape; the other lengths broadcast against it.
+        length: of the strip, um.
         spread: see ``HeaterStack.spread``, um.
         thickness: of the substrate, um.
         k_substrate: its conductivity, W/(m K).
+        guide: (start, end) of the guide along its axis, um from the strip's start; None: as long as the strip and
+            beside it.
+
+    Returns:
+        Of the shape that distance, length and the ends of the guide broadcast to.
     """
     n = jnp.arange(_IMAGES + 1)
     weight = jnp.where(n % 2, -2.0, 2.0).at[0].set(1.0).at[-2].multiply(0.75).at[-1].multiply(0.25)
     squared = jnp.asarray(distance)[..., None] ** 2 + jnp.asarray(spread) ** 2
     r = jnp.sqrt(squared + (2 * n * thickness) ** 2)
-    each = jnp.arcsinh(length / r) - length / (jnp.sqrt(r**2 + length**2) + r)
+    # F(u)/u; with F(0) = 0, or what is left of far images would be lost in their r
+    ratio = lambda u: jnp.arcsinh(u / r) - u / (jnp.sqrt(r**2 + u**2) + r)
+    along = jnp.asarray(length)[..., None]
+    if guide is None:
+        each = ratio(along)
+    else:
+        start, end = (jnp.asarray(at)[..., None] for at in guide)
+        ends = ((1, end), (-1, start), (-1, end - along), (1, start - along))
+        each = sum(sign * u * ratio(u) for sign, u in ends) / (2 * along)
     return _UNIT * each @ weight / (jnp.pi * k_substrate)
 
 

@@ -7,6 +7,7 @@ Electrodes: dn_eff per volt comes from the overlap of the RF field and the light
 """
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -24,18 +25,35 @@ _FARTHEST = 5000.0  # um: chips are no larger, and less than 1e-3 of the heat ge
 _REMEDY = "stay inside the range: the model does not extrapolate"
 
 
-def thermal_resistance(tech: "Technology", cross_section: str, length: Any, distance: Any = 0.0) -> jax.Array:
-    """Rise of a guide beside a heated one, K um/mW: temperature in K times the filament's length over its power.
+def thermal_resistance(
+    tech: "Technology",
+    cross_section: str,
+    length: Any,
+    distance: Any = 0.0,
+    guide: tuple[Any, Any] | None = None,
+) -> jax.Array:
+    """Rise of a guide beside a heated one, K um/mW: its integral along the guide over the filament's power. For a guide
+    as long as the filament: temperature in K times the filament's length over its power.
+
+    What the layers above the substrate carry counts in proportion to the overlap of guide and filament. That heat
+    crosses the filament's ends by a few um only: a guide that goes on gains beyond what it lacks within, so the sum is
+    right; one that stops where the filament does is given about sink_um/4L too much of it per end (image sources).
+    The overlap has a kink there: the slope to that end of the guide is the mean of both sides.
 
     Args:
         tech: the technology, with the baked numbers of its heater.
         cross_section: of both guides.
-        length: of the filament, and of the guide that runs parallel to it, um.
-        distance: between the centres of the filament and of the guide, um; 0 for the heated guide itself.
+        length: of the filament, um.
+        distance: between the centres of the filament and of the guide, um, any shape; 0 for the heated guide itself.
+        guide: (start, end) of the guide along its axis, um from the filament's start, each a scalar or of a shape that
+            broadcasts against the distance's; None: as long as the filament and beside it.
+
+    Returns:
+        Of the shape that distance and the ends of the guide broadcast to.
 
     Raises:
         SpecError: the technology has no heater above that cross-section.
-        NumericsError: a concrete distance lies beyond 5 mm.
+        NumericsError: a concrete distance lies beyond 5 mm, or a concrete guide ends before it starts.
     """
     heater = tech.data.get("heater", {})
     if cross_section not in heater:
@@ -51,8 +69,14 @@ def thermal_resistance(tech: "Technology", cross_section: str, length: Any, dist
     series = Table(jnp.asarray(solved["ln_ratio"]), (Variable("distance", 0.0, 1.0),))
     beyond = jnp.maximum(u - reach, 0.0) * jnp.pi / (2 * solved["sink_um"])
     near = solved["near_k_um_mw"] * jnp.exp(series(jnp.minimum(u / reach, 1.0)) - beyond)
+    if guide is not None:
+        start, end = (jnp.asarray(at) for at in guide)
+        check_within(
+            end - start, 0.0, math.inf, "length of a guide beside a heater", "um", "give its start, then its end"
+        )
+        near = near * jnp.maximum(jnp.minimum(end, length) - jnp.maximum(start, 0.0), 0.0) / length
     return near + substrate_rise(
-        distance, length, solved["spread_um"], solved["substrate_um"], solved["substrate_w_mk"]
+        distance, length, solved["spread_um"], solved["substrate_um"], solved["substrate_w_mk"], guide
     )
 
 
@@ -61,12 +85,12 @@ def crosstalk(distance: Any, tech: "Technology", cross_section: str, length: Any
     return thermal_resistance(tech, cross_section, length, distance) / thermal_resistance(tech, cross_section, length)
 
 
-def thermo_optic(wl: Any, tech: "Technology", cross_section: str) -> jax.Array:
-    """dn_eff/dT of a guide on this chip, 1/K, of wl's shape."""
+def thermo_optic(wl: Any, tech: "Technology", cross_section: str, width: Any = None) -> jax.Array:
+    """dn_eff/dT of a guide on this chip, 1/K, of wl's shape; ``width``: drawn, um, the cross-section's by default."""
 
     def warmer(kelvin: Any) -> jax.Array:
         process = dataclasses.replace(tech.process, temperature_k=tech.process.temperature_k + kelvin)
-        return tech.at(process).n_eff(cross_section, jnp.asarray(wl))
+        return tech.at(process).n_eff(cross_section, jnp.asarray(wl), width)
 
     return jax.jvp(warmer, (0.0,), (1.0,))[1]
 

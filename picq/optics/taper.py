@@ -11,18 +11,26 @@ from picq.optics.multimode import Lateral, Wall, lateral_modes
 _PLACES = 17
 
 
-def coupling(wall: Wall, width: Any) -> tuple[jax.Array, jax.Array]:
-    """(C, beta_0 - beta_2) of te0 and te2 of a guide: C = (<phi_2|d phi_0/dw> - <phi_0|d phi_2/dw>)/2, both in 1/um.
+def coupling(wall: Wall, modes: Lateral) -> jax.Array:
+    """C[..., m, n] = (<phi_n|d phi_m/dw> - <phi_m|d phi_n/dw>)/2 of even modes, 1/um: da_m/dw of an amplitude a_n where
+    the width w grows, as cosines that are positive in the middle.
 
-    Differentiating the modes' equation at moving walls, where their fields are F_0 and F_2:
-    C (q_2² - q_0²) = F_0 F_2 (r v² + r (r - 1) g_0 g_2 - (r - 1)(q_0² + q_2²)/2). For r = 1 it is that of Snyder &
-    Love, Optical Waveguide Theory, ch. 28, but for (beta_0 + beta_2)/(2 sqrt(beta_0 beta_2)), 1 within a percent.
-    Zero where te2 is cut off: what te0 loses to radiation there is not in it.
+    Differentiating the modes' equation at moving walls, where their fields are F_m and F_n:
+    C (q_n² - q_m²) = F_m F_n (r v² + r (r - 1) g_m g_n - (r - 1)(q_m² + q_n²)/2). For r = 1 it is that of Snyder &
+    Love, Optical Waveguide Theory, ch. 28, but for (beta_m + beta_n)/(2 sqrt(beta_m beta_n)), 1 within a percent.
+    Zero where one of the two is cut off: what is lost to radiation there is not in it. Between hard walls it is
+    (-1)^(i + j) 2 p_i p_j/(p_j² - p_i²)/w of the i-th and j-th even mode, p = 2 i + 1.
+
+    Args:
+        wall: leaves that broadcast with those of the modes.
+        modes: even ones, on the last axis.
     """
-    low, high = _te0_te2(wall, width)
-    product = low.scale * low.edge[0] * high.scale * high.edge[0]
-    moved = wall.r * wall.v**2 + (wall.r - 1) * (wall.r * low.g * high.g - (low.q**2 + high.q**2) / 2)
-    return product * moved / (high.q**2 - low.q**2), low.beta - high.beta
+    at_wall = modes.scale * modes.edge[0] * (-1.0) ** np.arange(len(modes.order))
+    (f, f_), (q, q_), (g, g_) = ((x[..., :, None], x[..., None, :]) for x in (at_wall, modes.q, modes.g))
+    r, v = wall.spread.r, wall.spread.v
+    moved = f * f_ * (r * v**2 + (r - 1) * (r * g * g_ - (q**2 + q_**2) / 2))
+    apart = (q_ - q) * (q_ + q)
+    return jnp.asarray(jnp.where(apart == 0, 0.0, moved / jnp.where(apart == 0, 1.0, apart)))
 
 
 @jax.jit
@@ -41,8 +49,9 @@ def converted(wall: Wall, width1: Any, width2: Any, length: Any) -> jax.Array:
         length: um.
     """
     s = jnp.linspace(0.0, 1.0, _PLACES)
-    c, difference = coupling(wall.spread, width1 + (width2 - width1) * s)
-    rate = length * difference  # of the phase, per step of s
+    modes = _te0_te2(wall.spread, width1 + (width2 - width1) * s)
+    c = coupling(wall.spread.spread, modes)[..., 0, 1]
+    rate = length * (modes.beta[..., 0] - modes.beta[..., 1])  # of the phase, per step of s
     slope = c * (width2 - width1) / rate
     step = (rate[..., 1:] + rate[..., :-1]) / 2 * (s[1] - s[0])
     phase = jnp.concatenate([jnp.zeros_like(step[..., :1]), jnp.cumsum(step, axis=-1)], axis=-1)
@@ -59,11 +68,10 @@ def adiabatic_angle(wall: Wall, width: Any) -> jax.Array:
     The wall may move by its distance from the axis within a beat length of te0 and te2 (Snyder & Love, ch. 19); where
     te2 is cut off, the beat is that with light at the cut-off.
     """
-    low, high = _te0_te2(wall, width)
-    return width * (low.beta - high.beta) / (4 * jnp.pi)
+    beta = _te0_te2(wall, width).beta
+    return width * (beta[..., 0] - beta[..., 1]) / (4 * jnp.pi)
 
 
-def _te0_te2(wall: Wall, width: Any) -> tuple[Lateral, Lateral]:
-    """Both modes of a guide; the wall's leaves and the width broadcast."""
-    both = lateral_modes(wall.spread, jnp.stack([jnp.asarray(width, float)] * 2, axis=-1), np.array([0, 2]))
-    return jax.tree.map(lambda leaf: leaf[..., 0], both), jax.tree.map(lambda leaf: leaf[..., 1], both)
+def _te0_te2(wall: Wall, width: Any) -> Lateral:
+    """Both modes of a guide on the last axis; the wall's leaves and the width broadcast."""
+    return lateral_modes(wall.spread, jnp.stack([jnp.asarray(width, float)] * 2, axis=-1), np.array([0, 2]))

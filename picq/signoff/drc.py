@@ -133,7 +133,7 @@ def check_layout(
         },
         ran=tuple(rule.id for rule in deck.rules),
         waived=tuple(
-            replace(finding, message=f"{finding.message} (waived: {waiver.reason})")
+            replace(finding, message=f"{finding.message} (waived: {waiver.reason})", waiver=waiver.reason)
             for finding, waiver in waived
             if waiver is not None
         ),

@@ -114,6 +114,7 @@ def export(tapeout: TapeOut, folder: Path) -> Bundle:
         for report in tapeout.reports:
             deck = tapeout.problem.tech.platform.rules if report.name == "drc" else None
             write_lyrdb(report, new / f"{report.name}.lyrdb", top=top_cell, deck=deck)
+            write_file(new / f"{report.name}.json", report.json() + "\n")
         write_file(new / "design.json", _json(tapeout.design.as_dict()))
         write_file(new / "tolerance.json", _json(tapeout.tolerance.as_dict()))
         write_file(new / "sparameters.ts", _sparameters(tapeout))
@@ -165,7 +166,7 @@ def _simulate(tapeout: TapeOut) -> Nominal:
     @jax.jit
     def simulate(circuit: Circuit) -> tuple[jax.Array, jax.Array]:
         db = problem.spectra(circuit, problem.tech)
-        return db, problem.measure(db)
+        return db, problem.measure(db, circuit)
 
     db, again = simulate(design.circuit(problem, whole=False))
     for row, label in zip(np.asarray(again), problem.spec.labels, strict=True):
@@ -203,17 +204,13 @@ def _manifest(tapeout: TapeOut, hashes: MaskHashes) -> dict[str, Any]:
         "technology": problem.tech.name,
         "seed": problem.spec.seed,
         "verdict": "passed by waivers" if any(f.severity == "error" for r in waived for f in r.waived) else "passed",
-        "waivers": [
-            {"report": report.name, "check": finding.check, "finding": finding.message, "box_um": finding.box}
-            for report in waived
-            for finding in report.waived
-        ],
+        "waivers": [waiver for report in waived for waiver in report.waivers()],
         "specification": problem.spec.canonical(),
         "specification_sha256": problem.spec.digest(),
         "design": {"status": design.status, "unmet": list(design.unmet), "sha256": _sha256(_json(design.as_dict()))},
         "figures": {label: dict(figure) for label, figure in design.figures.items()},
         "yield": {kind: vars(outcome.total) for kind, outcome in outcomes.items() if outcome is not None},
-        "reports": {report.name: report.as_dict() for report in tapeout.reports},
+        "reports": {report.name: report.summary() for report in tapeout.reports},
         "mask": {"top_cell": tapeout.circuit.plan.top_cell, **vars(hashes)},
         "versions": _versions(),
     }

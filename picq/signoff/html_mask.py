@@ -158,7 +158,10 @@ def provenance(tapeout: "TapeOut", manifest: Mapping[str, Any]) -> str:
     ]
     sources = sorted({rule.source for rule in tapeout.problem.tech.platform.rules.rules})
     listed = "".join(f"<li>{escape(source)}</li>" for source in sources)
-    waivers = "".join(f"<li>{escape(w['check'])}: {escape(w['finding'])}</li>" for w in manifest["waivers"])
+    waivers = "".join(
+        f"<li>{escape(w['check'])} ({w['severity']}), {w['count']} times: {escape(w['reason'])}</li>"
+        for w in manifest["waivers"]
+    )
     caption = "The same specification, seed and versions give the same files, byte for byte."
     return (
         table(caption, [], rows, numeric=())

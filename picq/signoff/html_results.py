@@ -74,10 +74,11 @@ def specification(tapeout: "TapeOut") -> str:
 def _trimming(tapeout: "TapeOut") -> str:
     """What yields, and why trimming decides it, in plain words."""
     result = tapeout.tolerance
-    if result.trimmed is None or result.heaters is None:
+    if result.trimmed is None:
         return "<p>The specification names no heaters to trim: only the yield as fabricated is known.</p>"
-    bare, trimmed, heat = result.as_fabricated.total, result.trimmed.total, result.heaters
-    drift = _drift(tapeout.problem) if heat.unit == "mW" else None  # what moves by a grid or a temperature is no guide
+    bare, trimmed, ways = result.as_fabricated.total, result.trimmed.total, result.heaters
+    # what moves by a grid or a temperature is no guide
+    drift = _drift(tapeout.problem) if {way.unit for way in ways} == {"mW"} else None
     sigma = result.sigma["global"]["width_nm"]
     why = "" if drift is None else (
         f" On this technology one nanometre of waveguide width moves the whole spectrum by {drift:.0f} GHz, and the "
@@ -90,10 +91,11 @@ def _trimming(tapeout: "TapeOut") -> str:
     )
     if bare.high < trimmed.low and bare.fraction < 0.1:
         told = f"<strong>Without trimming this circuit hardly yields: {told}</strong>"
+    what, takes = " and ".join(map(_what, ways)), "; ".join(map(str, ways))
     return (
-        f"<p>{told}{why} Trimmed means: on each finished chip {_what(heat)} set once, at the reference temperature, "
+        f"<p>{told}{why} Trimmed means: on each finished chip {what} set once, at the reference temperature, "
         "so that every stage has its designed phase again, within the limits; the temperature then drifts by its own "
-        f"sigma{_kelvin(result.sigma)}. This takes: {heat}. A user has to plan for the drivers, and for a calibration "
+        f"sigma{_kelvin(result.sigma)}. This takes: {takes}. A user has to plan for the drivers, and for a calibration "
         "of every chip.</p>"
     )
 
@@ -261,17 +263,26 @@ def _fields(problem: Problem) -> list[list[str]]:
 
 
 def heaters(tapeout: "TapeOut") -> str:
-    problem, heat = tapeout.problem, tapeout.tolerance.heaters
-    if heat is None:
+    if not tapeout.tolerance.heaters:
         return "<p>The specification names no heaters to trim.</p>"
+    return "".join(_driven(tapeout.problem, tapeout, heat) for heat in tapeout.tolerance.heaters)
+
+
+def _driven(problem: Problem, tapeout: "TapeOut", heat: Heaters) -> str:
+    """What is trimmed in one unit."""
     designed = np.asarray(problem.vector(tapeout.design.circuit(problem, whole=False), problem.trims))
-    columns = [(slot.name, designed[i], heat.powers[:, i], slot.upper) for i, slot in enumerate(problem.trims)]
+    mine = [i for i, slot in enumerate(problem.trims) if slot.name in heat.mean]
     rows = [
-        [f"<td><code>{escape(name)}</code></td>", number(f"{at:.1f}"), *_spread(powers), number(f"{limit:g}")]
-        for name, at, powers, limit in columns
+        [
+            f"<td><code>{escape(problem.trims[i].name)}</code></td>",
+            number(f"{designed[i]:.1f}"),
+            *_spread(powers),
+            number(f"{problem.trims[i].upper:g}"),
+        ]
+        for i, powers in zip(mine, heat.powers.T, strict=True)
     ]
-    total = heat.powers.sum(axis=1)
-    rows.append(["<td><strong>sum</strong></td>", number(f"{designed.sum():.1f}"), *_spread(total), "<td></td>"])
+    total = number(f"{designed[mine].sum():.1f}")
+    rows.append(["<td><strong>sum</strong></td>", total, *_spread(heat.powers.sum(axis=1)), "<td></td>"])
     heads = ["Heater", "Designed", "Mean", "Median", "95 %", "Largest", "Limit"]
     kinds = {"mW": "Electrical power", "K": "Temperature above the reference", "GHz": "Shift of the grid"}
     caption = f"{kinds[heat.unit]} in {heat.unit} over the simulated chips, after trimming."

@@ -22,6 +22,7 @@ class Finding:
         limit: what was allowed, in ``unit``.
         unit: unit of ``measured`` and ``limit``.
         source: where the limit comes from.
+        waiver: why it is accepted, when it is.
     """
 
     check: str
@@ -33,6 +34,7 @@ class Finding:
     limit: float | None = None
     unit: str = ""
     source: str = ""
+    waiver: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Report:
         findings: what was found; the report passes when none is an error.
         figures: measured numbers by name, units in the name.
         ran: ids of the questions that were asked, so that silence can be told from absence.
-        waived: findings that a waiver took out, with the waiver's reason in their message.
+        waived: findings that a waiver took out, with the waiver's reason.
     """
 
     name: str
@@ -69,6 +71,31 @@ class Report:
         for finding in self.findings:
             counts[finding.check] = counts.get(finding.check, 0) + 1
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def waivers(self) -> list[dict[str, Any]]:
+        """What was waived, by rule and reason: severity, how many, and the box around all of it in um."""
+        groups: dict[tuple[str, str, Severity], list[Finding]] = {}
+        for finding in self.waived:
+            groups.setdefault((finding.check, finding.waiver, finding.severity), []).append(finding)
+        found: list[dict[str, Any]] = []
+        for (check, reason, severity), findings in groups.items():
+            entry = {
+                "report": self.name,
+                "check": check,
+                "severity": severity,
+                "reason": reason,
+                "count": len(findings),
+            }
+            if boxes := [f.box for f in findings if f.box is not None]:
+                left, bottom, right, top = zip(*boxes, strict=True)
+                entry["box_um"] = [min(left), min(bottom), max(right), max(top)]
+            found.append(entry)
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """The verdict without the findings themselves and without long figures."""
+        plain = {k: v for k, v in self.figures.items() if isinstance(v, (int, float, str))}
+        return {"passed": self.passed, "counts": self.counts(), "figures": plain, "questions": len(self.ran)}
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON; empty fields are left out."""
