@@ -49,6 +49,10 @@ class Awg(Device):
     sections from which they are drawn (``optics.arm_array``): broad straights, narrow bends, tapers, with dispersion,
     loss and temperature of each. What happens where guides meet the slab is the technology's ``junction_loss_db``. Of
     fabrication's local variation an arm sees its mean, to first order.
+
+    A heater on every arm (``heaters``) warms the levels: its own, and by what reaches them those of the others; what it
+    does to uprights and star couplers, alike for neighbours, is left out. Its contacts, e1 and e2 of the first arm and
+    so on, face along the levels.
     """
 
     name: ClassVar[str] = "awg"

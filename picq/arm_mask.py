@@ -14,6 +14,8 @@ from picq.outline import Walls, arc
 
 Plane = tuple[float, float, float, float]
 
+_PLAIN = 0.3  # um beside a cut: a straight's own corners may lie 80 nm ahead of each other, where a taper would be felt
+
 
 class Guide(NamedTuple):
     """One drawn guide.
@@ -67,7 +69,9 @@ class Slant:
         aperture, narrow, slanted, turned = (r * along for r in places)
         walls.cut(aperture, along, widths.aperture)
         marks.add("", *walls.face(), widths.aperture)
-        walls.run(narrow, slanted, widths.broad)
+        walls.cut(narrow, along, widths.broad)
+        walls.run(narrow + _PLAIN * along, slanted - _PLAIN * along, widths.broad)
+        walls.cut(slanted, along, widths.broad)
         marks.add("taper", narrow, along, widths.broad)
         marks.add("slant", slanted, along, widths.broad)
         return turned, "step_slant" if self.step else ""
