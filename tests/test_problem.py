@@ -198,6 +198,19 @@ def test_wrong_names_and_values_are_told(case):
         assert part in str(told.value)
 
 
+def test_an_area_that_no_device_knows_is_refused():
+    with pytest.raises(SpecError, match="knows its area"):
+        Problem(spec_of(targets=[{"figure": "area_mm2", "max": 0.1}]))
+
+
+def test_area_is_that_of_all_rectangles():
+    """Two devices of 100 um by 200 and by 300 um."""
+    area = FIGURES["area_mm2"]()
+    assert float(area.of([(100.0, 200.0), (100.0, 300.0)])) == pytest.approx(0.05, abs=1e-15)
+    assert area.infeasible(0.0, 200.0)
+    assert not area.infeasible(0.04, 200.0)
+
+
 def test_needed_step_is_enough():
     """The step that the aliasing error names is accepted."""
     grid = {"center_thz": 193.4, "span_ghz": 1600, "step_ghz": 400}
