@@ -33,13 +33,12 @@ def written(cell: gf.Component) -> db.Layout:
     return target
 
 
-def on_mask(awg: Awg, tech: Technology, mask: db.Layout, cell: gf.Component) -> Awg:
-    """The device with lengths and widths of all arms as they are on the mask."""
+def measured(awg: Awg, tech: Technology, mask: db.Layout, cell: gf.Component) -> dict[str, tuple[float, float]]:
+    """(length, width) in um of every section of the arms on a mask."""
     segments = layout.segments(cell)
     guides = [db.Region(mask.top_cell().begin_shapes_rec(mask.layer(*layer))) for layer in tech.guide_layers]
     got = extract(guides, mask.dbu, segments)
-    names = [name for name in awg.paths(tech) if name.startswith("arm")]
-    return awg.as_measured({name: tuple(got.guide(name, segments[name])) for name in names}, tech)
+    return {name: tuple(got.guide(name, segments[name])) for name in awg.paths(tech) if name.startswith("arm")}
 
 
 def row(tech: Technology, name: str, values: dict) -> str:
@@ -48,7 +47,7 @@ def row(tech: Technology, name: str, values: dict) -> str:
     cell = layout.build(awg, tech)
     mask = written(cell)
     report = check_layout(mask, tech.platform.rules.for_device(), waivers=layout.waivers(awg, tech, cell))
-    found = on_mask(awg, tech, mask, cell)
+    found = awg.as_measured(measured(awg, tech, mask, cell), tech)
     error = awg.mask_figures(found, tech)["phase_error_rms_rad"]
     ghz, spacing = 299792.458 / awg.comb.wl, 1e3 * awg.comb.step_thz
     ends = (0.3, 0.05) if awg.spacing_nm else (0.5, 0.125)  # beyond the outer channels, and the band; in spacings
@@ -71,6 +70,7 @@ def row(tech: Technology, name: str, values: dict) -> str:
     )
 
 
-for technology in ("soi220", "sin400", "sin800"):
-    for name, values in DESIGNS.items():
-        print(row(pdk.load(technology), name, values), flush=True)
+if __name__ == "__main__":
+    for technology in ("soi220", "sin400", "sin800"):
+        for name, values in DESIGNS.items():
+            print(row(pdk.load(technology), name, values), flush=True)
