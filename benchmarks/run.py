@@ -5,7 +5,16 @@ import json
 import subprocess
 import sys
 
-BENCHES = ("bench_circuit", "bench_mzi", "bench_awg", "bench_modes", "bench_drc", "bench_start")
+BENCHES = (
+    "bench_circuit",
+    "bench_mzi",
+    "bench_awg",
+    "bench_modes",
+    "bench_joint_spectrum",
+    "bench_clicks",
+    "bench_drc",
+    "bench_start",
+)
 
 
 def quantity(value: float, name: str) -> str:

@@ -4,6 +4,7 @@ from .awg import Awg
 from .bend_euler import BendEuler
 from .coupler import Coupler
 from .crossing import Crossing
+from .delay_spiral import DelaySpiral
 from .edge_coupler import EdgeCoupler
 from .eo_phase_shifter import EoPhaseShifter
 from .grating_coupler import GratingCoupler
@@ -11,12 +12,17 @@ from .lattice_filter import LatticeFilter
 from .mmi import Mmi1x2, Mmi2x2
 from .mzi import Mzi
 from .pad import Pad
+from .photonic_molecule import PhotonicMolecule
+from .pump_filter import PumpFilter
+from .ring import RingAddDrop, RingAllPass
 from .ring_coupler import RingCoupler
+from .ring_dual_mzi import RingDualMzi
 from .route import Route
 from .straight import Straight
 from .straight_heater import StraightHeater
 from .taper import Taper
 from .terminator import Terminator
+from .time_bin_analyser import TimeBinAnalyser
 
 DEVICES = {
     kind.name: kind
@@ -26,6 +32,10 @@ DEVICES = {
         Taper,
         Coupler,
         RingCoupler,
+        RingAllPass,
+        RingAddDrop,
+        RingDualMzi,
+        PhotonicMolecule,
         Mmi1x2,
         Mmi2x2,
         Crossing,
@@ -33,6 +43,9 @@ DEVICES = {
         EoPhaseShifter,
         Mzi,
         LatticeFilter,
+        PumpFilter,
+        DelaySpiral,
+        TimeBinAnalyser,
         Awg,
         GratingCoupler,
         EdgeCoupler,
@@ -49,6 +62,10 @@ __all__ = [  # noqa: RUF022  in the order of DEVICES
     "Taper",
     "Coupler",
     "RingCoupler",
+    "RingAllPass",
+    "RingAddDrop",
+    "RingDualMzi",
+    "PhotonicMolecule",
     "Mmi1x2",
     "Mmi2x2",
     "Crossing",
@@ -56,6 +73,9 @@ __all__ = [  # noqa: RUF022  in the order of DEVICES
     "EoPhaseShifter",
     "Mzi",
     "LatticeFilter",
+    "PumpFilter",
+    "DelaySpiral",
+    "TimeBinAnalyser",
     "Awg",
     "GratingCoupler",
     "EdgeCoupler",

@@ -107,14 +107,23 @@ class Circuit(Device):
 
         return assemble(self, tech)
 
+    def at_instance(self, name: str, tech: "Technology") -> "Technology":
+        """The technology as one instance sees it: its own part of the mismatch."""
+        if tech.mismatch is None:
+            return tech
+        first = 0
+        for other, inst in self.instances.items():
+            own = slice(first, first + len(inst.sites))
+            if other == name:
+                return tech.with_mismatch(jax.tree.map(lambda v, own=own: v[own], tech.mismatch))
+            first = own.stop
+        raise KeyError(name)
+
     def rebiased(self: C, wl0: float, tech: "Technology", nominal: "Technology") -> C:
         """Every instance trimmed at its own place; see ``Device.rebiased``."""
-        first, trimmed = 0, {}
-        for name, inst in self.instances.items():
-            own = slice(first, first + len(inst.sites))
-            first = own.stop
-            local = None if tech.mismatch is None else jax.tree.map(lambda v, own=own: v[own], tech.mismatch)
-            trimmed[name] = inst.rebiased(wl0, tech.with_mismatch(local), nominal)
+        trimmed = {
+            name: inst.rebiased(wl0, self.at_instance(name, tech), nominal) for name, inst in self.instances.items()
+        }
         return self.replace(instances=trimmed)
 
     def as_measured(self: C, mask: Mapping[str, tuple[float, float]], tech: "Technology") -> C:

@@ -138,7 +138,7 @@ class Chip:
         if not changes:
             return report
         db = problem.spectra(measured, tech)
-        worst = problem.worst(problem.measure(db, measured))
+        worst = problem.worst(problem.measure(db, measured, tech))
         light = {
             **{name: round(value, 6) for name, value in changes.items()},
             **{label: round(float(value), 4) for label, value in zip(problem.spec.labels, worst, strict=True)},

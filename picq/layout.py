@@ -281,15 +281,40 @@ def draw_heater(
     """
     heater = tech.data["heater"]
     half, block = float(heater["width_um"]) / 2, float(heater["contact_um"])
-    film, metal = tech.cross_section("heater").layer, tech.cross_section("metal").layer
-    draw_box(c, (x0, y - half, x1, y + half), film, tech)
-    planes = []
-    for left, angle in zip((x0, x1 - block), facing, strict=True):
-        for layer in (film, metal):
-            draw_box(c, (left, y - block / 2, left + block, y + block / 2), layer, tech)
-        aside, up = np.round([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))]) * block / 2
-        planes.append((left + block / 2 + float(aside), y + float(up), angle, block))
-    return planes[0], planes[1]
+    draw_box(c, (x0, y - half, x1, y + half), tech.cross_section("heater").layer, tech)
+    ends = zip((x0, x1 - block), facing, strict=True)
+    first, last = (_draw_contact(c, left, y, block, angle, tech) for left, angle in ends)
+    return first, last
+
+
+def draw_half_ring_heater(
+    c: gf.Component, centre: tuple[float, float], radius: float, tech: Technology
+) -> tuple[Plane, Plane]:
+    """Draw a heater filament along the right half of a circle, with a contact block at each end.
+
+    The blocks lie to the left of the ends and outside of the circle, so that the filament bends away from them.
+
+    Returns:
+        The planes of the two contacts: of the lower one, facing down, and of the upper one, facing up.
+    """
+    heater = tech.data["heater"]
+    width, block = float(heater["width_um"]), float(heater["contact_um"])
+    (x, y), count = centre, int(np.ceil(np.pi * radius / chord(radius))) + 2
+    t = np.linspace(-np.pi / 2, np.pi / 2, count)
+    arc = np.stack([x + radius * np.cos(t), y + radius * np.sin(t)], axis=1)
+    c.add_polygon(_swept(arc, 0.0, 180.0, width, 0.0), layer=tech.layer(tech.cross_section("heater").layer))
+    middle = on_grid(radius + (block - width) / 2)
+    ends = ((y - middle, 270.0), (y + middle, 90.0))
+    first, last = (_draw_contact(c, x - block, at, block, angle, tech) for at, angle in ends)
+    return first, last
+
+
+def _draw_contact(c: gf.Component, left: float, y: float, block: float, angle: float, tech: Technology) -> Plane:
+    """A contact block centred at height y, and its plane that faces ``angle``."""
+    for layer in (tech.cross_section("heater").layer, tech.cross_section("metal").layer):
+        draw_box(c, (left, y - block / 2, left + block, y + block / 2), layer, tech)
+    aside, up = np.round([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))]) * block / 2
+    return (left + block / 2 + float(aside), y + float(up), angle, block)
 
 
 class DrawnArm(NamedTuple):

@@ -79,7 +79,7 @@ def test_figures_are_those_of_the_mask(problem, design):
     for value in design.parameters["s1"]["delays"]:
         assert value == pytest.approx(round(value / 0.002) * 0.002, abs=1e-9)
     circuit = design.circuit(problem, whole=False)
-    worst = problem.worst(problem.measure(problem.spectra(circuit, problem.tech), circuit))
+    worst = problem.worst(problem.measure(problem.spectra(circuit, problem.tech), circuit, problem.tech))
     for row, value in zip(design.figures.values(), worst, strict=True):
         # compiled as a whole or not: phases of 1e3 rad, so 1e-12 of amplitude and 1e-9 dB at -30 dB
         assert row["worst"] == pytest.approx(float(value), abs=1e-7)

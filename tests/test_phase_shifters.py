@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.integrate import dblquad
+from scipy.integrate import dblquad, quad
 from scipy.special import ellipk
 
 from picq import pdk
@@ -15,7 +15,7 @@ from picq.components import EoPhaseShifter, LatticeFilter, Mzi, Straight, Straig
 from picq.errors import NumericsError, SpecError
 from picq.optics import phase_shifter
 from picq.optics.electrodes import ElectrodeStack, metal_loss_db_cm, rf_field, shift
-from picq.optics.heat import HeaterStack, near, substrate_rise
+from picq.optics.heat import HeaterStack, near, substrate_rise, substrate_rise_ring
 from picq.optics.material import MATERIALS
 from picq.optics.mesh import mesh
 from picq.optics.modes import n_eff, solve
@@ -451,3 +451,17 @@ def test_electrodes_are_refused_where_there_are_none():
     with pytest.raises(NumericsError, match="gap of the electrodes"):
         phase_shifter.electro_optic(1.55, pdk.load("tfln600"), "rib", 2.5, 15.0)
     assert MATERIALS["SiN"].pockels_pm_v == 0.0
+
+
+@pytest.mark.parametrize("perimeter", [60.0, 700.0])
+def test_a_ring_is_warmed_by_all_of_a_filament_along_it(perimeter):
+    """The integral over chords by quadrature, image by image: the closed form is an elliptic integral."""
+    radius, spread, thickness, conductivity = perimeter / 2 / np.pi, 4.0, 725.0, 148.0
+    total = 0.0
+    for n in range(41):
+        weight = {0: 1.0, 39: -1.5, 40: 0.5}.get(n, -2.0 if n % 2 else 2.0)
+        r2 = spread**2 + (2 * n * thickness) ** 2
+        chord = lambda half, r2=r2: radius / np.sqrt(4 * radius**2 * np.sin(half) ** 2 + r2)
+        total += weight * 4 * quad(chord, 0, np.pi / 2, limit=200)[0]
+    got = substrate_rise_ring(perimeter, spread, thickness, conductivity)
+    assert float(got) == pytest.approx(1e3 * total / (2 * np.pi * conductivity), rel=1e-9)

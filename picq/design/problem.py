@@ -14,6 +14,8 @@ from picq.circuit import Circuit
 from picq.design.figures import Area, Comb, Figure, decibel
 from picq.design.grid import C_UM_GHZ
 from picq.design.netlist import circuit_of, located
+from picq.design.source_figures import SourceFigure
+from picq.design.source_problem import SourceProblem
 from picq.design.spec import Spec
 from picq.design.variables import Slot, slots
 from picq.design.variation import Block, blocks_of
@@ -59,12 +61,13 @@ class Problem:
                 self.measured = self.measured.without(pattern)
             except SpecError as error:
                 raise located(spec, ("excluding", i), error) from None
+        self.source = None if spec.source is None else SourceProblem(spec, self.tech, self.measured)
+        known = (self.measured if self.source is None else self.source.passing(self.measured)).ports
         for path, port in (
             (("channels", "input"), spec.channels.input),
             *((("channels", "outputs", i), p) for i, p in enumerate(spec.channels.outputs)),
         ):
-            if port not in self.measured.ports:
-                known = self.measured.ports
+            if port not in known:
                 raise spec.error(
                     path, f"the circuit has no port '{port}'", allowed=", ".join(known), remedy=nearest(port, known)
                 )
@@ -93,6 +96,11 @@ class Problem:
         self.figures_asked: tuple[Figure, ...] = tuple(t.measure for t in spec.targets)
         self.bounds_asked = tuple(t.bound for t in spec.targets)
         for i, figure in enumerate(self.figures_asked):
+            if isinstance(figure, SourceFigure) and figure.analysed and not (self.source and self.source.analysers):
+                raise spec.error(
+                    ("targets", i, "figure"), "only a source with time-bin analysers has it", got=figure.key,
+                    remedy="name the analysers as `signal` and `idler` of the source",
+                )  # fmt: skip
             if isinstance(figure, Area) and not self._extents(self.measured):
                 raise spec.error(
                     ("targets", i, "figure"), "no device of this circuit knows its area",
@@ -155,6 +163,7 @@ class Problem:
     def power(self, circuit: Circuit, tech: Technology, ghz: Any) -> jax.Array:
         """Power transmission from the input to each output, [channel, …shape of ghz]."""
         channels = self.spec.channels
+        circuit = circuit if self.source is None else self.source.passing(circuit)
         amplitude = circuit.transfer(C_UM_GHZ / jnp.asarray(ghz), tech, (channels.input,), channels.outputs)
         return jnp.moveaxis(jnp.real(amplitude) ** 2 + jnp.imag(amplitude) ** 2, -1, 0)[..., 0]
 
@@ -162,17 +171,23 @@ class Problem:
         """Transmissions in dB on the fine grid, [channel, point]."""
         return decibel(self.power(circuit, tech, self.comb.ghz))
 
-    def measure(self, db: jax.Array, circuit: Circuit) -> jax.Array:
-        """Figures of a circuit with these spectra in dB, [figure, channel], in the order of ``spec.labels``."""
-        extents = self._extents(circuit)
-        return jnp.stack(
-            [
-                jnp.broadcast_to(figure.of(extents), db.shape[:1])
-                if isinstance(figure, Area)
-                else figure.measure(db, self.comb)
-                for figure in self.figures_asked
-            ]
-        )
+    def measure(self, db: jax.Array, circuit: Circuit, tech: Technology) -> jax.Array:
+        """Figures of a circuit with these spectra in dB on its chip, [figure, channel], as ``spec.labels``."""
+        extents, found = self._extents(circuit), self._found(circuit, tech)
+
+        def figure_of(figure: Figure) -> jax.Array:
+            if isinstance(figure, Area):
+                return jnp.broadcast_to(figure.of(extents), db.shape[:1])
+            if isinstance(figure, SourceFigure):
+                return jnp.broadcast_to(figure.of(found), db.shape[:1])
+            return figure.measure(db, self.comb)
+
+        return jnp.stack([figure_of(figure) for figure in self.figures_asked])
+
+    def _found(self, circuit: Circuit, tech: Technology) -> Mapping[str, Any]:
+        """Results of the source where a figure is taken from them."""
+        asked = any(isinstance(figure, SourceFigure) for figure in self.figures_asked)
+        return self.source.results(circuit, tech) if self.source and asked else {}
 
     def _extents(self, circuit: Circuit) -> list[tuple[Any, Any]]:
         """Of the devices that know theirs, as they were designed."""
@@ -204,16 +219,18 @@ class Problem:
         """For each target with a bound, its residuals in units of its figure's scale, flat."""
         ghz = self.comb.channels_ghz[:, None] + self._offsets
         db = decibel(self.power(circuit, tech, ghz))
-        asked = zip(self.figures_asked, self.bounds_asked, strict=True)
-        found = [
-            (self._area_excess(f, circuit, b) if isinstance(f, Area) else f.residuals(db, self._offsets, b)) / f.scale
-            for f, b in asked
-            if b is not None
-        ]
-        return [r.ravel() for r in found if r.size]
+        found = self._found(circuit, tech)
 
-    def _area_excess(self, figure: Area, circuit: Circuit, bound: float) -> jax.Array:
-        return figure.of(self._extents(circuit)) - bound
+        def of(figure: Figure, bound: float) -> jax.Array:
+            if isinstance(figure, Area):
+                return figure.of(self._extents(circuit)) - bound
+            if isinstance(figure, SourceFigure):
+                return figure.excess(found, bound)
+            return figure.residuals(db, self._offsets, bound)
+
+        asked = zip(self.figures_asked, self.bounds_asked, strict=True)
+        excesses = [of(figure, bound) / figure.scale for figure, bound in asked if bound is not None]
+        return [r.ravel() for r in excesses if r.size]
 
     def loss_of(self, circuit: Circuit, tech: Technology) -> jax.Array:
         """The smooth loss: for each target, the mean of softplus(residual/scale + margin) over what it probes."""
@@ -250,7 +267,7 @@ class Problem:
         return jax.jit(lambda x: self._measured(self.device(x)))
 
     def _measured(self, circuit: Circuit) -> jax.Array:
-        return self.measure(self.spectra(circuit, self.tech), circuit)
+        return self.measure(self.spectra(circuit, self.tech), circuit, self.tech)
 
     def figures_array(self, x: Any) -> jax.Array:
         """Reported figures of a design on the nominal technology, [figure, channel]."""

@@ -82,7 +82,7 @@ def _figures(problem: Problem, circuit: Circuit, theta: Any) -> jax.Array:
     quantities = len(QUANTITIES)
     tech = problem.tech.at(Process(*(theta[i] for i in range(quantities))))
     moved = problem.device(theta[quantities:], circuit)
-    return problem.measure(problem.spectra(moved, tech), moved)
+    return problem.measure(problem.spectra(moved, tech), moved, tech)
 
 
 @partial(jax.jit, static_argnums=0)

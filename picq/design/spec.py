@@ -13,11 +13,12 @@ A specification is one YAML file. All names carry their unit; unknown names are 
     #   floorplan: [-1000, -2000, 4500, 2900]
     wavelengths: {center_thz: 193.4, span_ghz: 1000, step_ghz: 5}     # or {start_um, stop_um, points}
     channels: {center_thz: 193.4, spacing_ghz: 200, input: in, outputs: [ch1, ch2]}   # ascending frequency
+    # source: …                   # a ring that makes photon pairs, see picq.design.source_spec
     excluding: ["gc_*"]           # instances that figures do not count
     variables:                    # instance.parameter, or one element of it: s1.delays[0]
       - {parameter: s1.coupler_lengths, lower: 0, upper: 60}
       - {parameter: s1.delays, lower: [177.5, 355.8], upper: [179.5, 357.8]}
-    targets:                      # names: picq.design.figures.FIGURES; without max or min a figure is only reported
+    targets:                      # names: picq.design.figures, source_figures; without max or min only reported
       - {figure: insertion_loss_db, max: 1.0}
     optimise: {method: adam, starts: 32, steps: 200, learning_rate: 0.03, rounds: 1, chips: 16}
     tolerance: {samples: 2000, trim: [s1.powers_mw]}
@@ -41,8 +42,12 @@ from pydantic import (
 
 from picq.design.figures import FIGURES, Figure
 from picq.design.grid import Channels, Wavelengths
+from picq.design.source_figures import SOURCE_FIGURES, SourceFigure
+from picq.design.source_spec import SourceSection
 from picq.design.yaml_source import Section, Source, name_of, number, numbers, one_of, refuse, translate
 from picq.errors import SpecError
+
+_FIGURES: dict[str, type[Figure]] = {**FIGURES, **SOURCE_FIGURES}
 
 
 class Place(Section):
@@ -112,7 +117,7 @@ class Variable(Section):
 class Target(Section):
     """A figure and what it has to reach; ``band_ghz`` and ``drop_db`` go to the figures that have them."""
 
-    figure: Annotated[str, one_of(FIGURES)]
+    figure: Annotated[str, one_of(_FIGURES)]
     max: Annotated[float, number("the figure's unit")] | None = None
     min: Annotated[float, number("the figure's unit")] | None = None
     band_ghz: Annotated[float, number("GHz", least=0)] | None = None
@@ -120,7 +125,7 @@ class Target(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "Target":
-        kind = FIGURES[self.figure]
+        kind = _FIGURES[self.figure]
         if getattr(self, "min" if kind.sense == "max" else "max") is not None:
             raise refuse(
                 f"{self.figure} is bounded from the other side",
@@ -146,7 +151,7 @@ class Target(Section):
     @property
     def measure(self) -> Figure:
         """The figure with its options."""
-        kind = FIGURES[self.figure]
+        kind = _FIGURES[self.figure]
         return kind(**{name: getattr(self, name) for name in kind.options() if getattr(self, name) is not None})
 
 
@@ -190,6 +195,7 @@ class Spec(Section):
     circuit: InlineCircuit | None = None
     wavelengths: Wavelengths
     channels: Channels
+    source: SourceSection | None = None
     excluding: tuple[str, ...] = ()
     variables: Annotated[tuple[Variable, ...], Field(min_length=1)]
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
@@ -220,6 +226,8 @@ class Spec(Section):
             if (target.figure, figure) in seen:
                 raise refuse("the figure is a target twice", got=target.figure, at=("targets", i, "figure"))
             seen.append((target.figure, figure))
+            if isinstance(figure, SourceFigure) and (reason := self._lacks(figure)):
+                raise refuse(f"{target.figure}: {reason}", got=target.figure, at=("targets", i, "figure"))
             if target.bound is not None and (reason := figure.infeasible(target.bound, channels.spacing_ghz)):
                 raise refuse(
                     f"{target.figure}: the target is infeasible",
@@ -243,6 +251,14 @@ class Spec(Section):
                     remedy="widen `wavelengths` or move `channels`",
                     at=("channels",),
                 )
+
+    def _lacks(self, figure: SourceFigure) -> str:
+        """Why the specification's source does not have a figure."""
+        if self.source is None:
+            return "the specification has no `source`"
+        if figure.pulsed and self.source.pump.shape == "cw":
+            return "only a pulsed pump has it"
+        return ""
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -236,7 +236,7 @@ def _fabricate(problem: Problem, circuit: Circuit, indices: jax.Array) -> tuple[
         trimmed, powers = problem.trimmed(circuit, tech)
         made = {"as_fabricated": circuit, **({"trimmed": trimmed} if problem.trims else {})}
         spectra = {kind: problem.spectra(chip, tech) for kind, chip in made.items()}
-        return {kind: (db, problem.measure(db, made[kind])) for kind, db in spectra.items()}, powers
+        return {kind: (db, problem.measure(db, made[kind], tech)) for kind, db in spectra.items()}, powers
 
     return jax.vmap(one)(indices)
 

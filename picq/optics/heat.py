@@ -32,6 +32,7 @@ DEGREE = 24
 """Of the series of ln(near) in the distance."""
 _UNIT = 1e3  # K um/mW in one K m/W
 _CELLS = 8  # of a brick at level 1
+_MEANS = 6  # of the arithmetic-geometric mean: double precision down to arguments of 1e-4
 _IMAGES = 40  # of the substrate's alternating series, its end smoothed twice: error of third order in 1/40
 
 
@@ -213,7 +214,6 @@ def substrate_rise(
         Of the shape that distance, length and the ends of the guide broadcast to.
     """
     n = jnp.arange(_IMAGES + 1)
-    weight = jnp.where(n % 2, -2.0, 2.0).at[0].set(1.0).at[-2].multiply(0.75).at[-1].multiply(0.25)
     squared = jnp.asarray(distance)[..., None] ** 2 + jnp.asarray(spread) ** 2
     r = jnp.sqrt(squared + (2 * n * thickness) ** 2)
     # F(u)/u; with F(0) = 0, or what is left of far images would be lost in their r
@@ -225,7 +225,33 @@ def substrate_rise(
         start, end = (jnp.asarray(at)[..., None] for at in guide)
         ends = ((1, end), (-1, start), (-1, end - along), (1, start - along))
         each = sum(sign * u * ratio(u) for sign, u in ends) / (2 * along)
-    return _UNIT * each @ weight / (jnp.pi * k_substrate)
+    return _UNIT * each @ _image_weights(n) / (jnp.pi * k_substrate)
+
+
+def substrate_rise_ring(perimeter: Any, spread: Any, thickness: Any, k_substrate: Any) -> jax.Array:
+    """The same of a filament that follows a part of a ring, for the whole ring: K um/mW, of perimeter's shape.
+
+    Every place of the filament sees the ring at chords 2 R sin(angle/2), whatever its own place, so that the filament's
+    length does not matter: ∫ 1/(2 pi k r) around the ring is 2 R K(m)/(pi k sqrt(4 R² + r²)) with m = 4 R²/(4 R² + r²),
+    r as in ``substrate_rise``, and K the complete elliptic integral (DLMF 19.2.8), from the arithmetic-geometric mean.
+
+    Args:
+        perimeter: of the ring, um; of a racetrack it is taken as that of a circle.
+        spread, thickness, k_substrate: as in ``substrate_rise``.
+    """
+    n = jnp.arange(_IMAGES + 1)
+    r2 = jnp.asarray(spread) ** 2 + (2 * n * thickness) ** 2
+    across = (jnp.asarray(perimeter)[..., None] / jnp.pi) ** 2
+    mean, root = jnp.ones_like(across + r2), jnp.sqrt(r2 / (across + r2))
+    for _ in range(_MEANS):
+        mean, root = (mean + root) / 2, jnp.sqrt(mean * root)
+    each = jnp.sqrt(across / (across + r2)) / mean  # (2/pi) K and the chord's factor
+    return _UNIT * each @ _image_weights(n) / (2 * k_substrate)
+
+
+def _image_weights(n: jax.Array) -> jax.Array:
+    """Of the alternating series of images in the substrate's lower side."""
+    return jnp.where(n % 2, -2.0, 2.0).at[0].set(1.0).at[-2].multiply(0.75).at[-1].multiply(0.25)
 
 
 def bake_heater(tech: "Technology", levels: tuple[int, ...] = LEVELS) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from picq.errors import SpecError
-from picq.optics.heat import substrate_rise
+from picq.optics.heat import substrate_rise, substrate_rise_ring
 from picq.optics.ranges import check_within
 from picq.optics.table import Table, Variable
 
@@ -55,14 +55,7 @@ def thermal_resistance(
         SpecError: the technology has no heater above that cross-section.
         NumericsError: a concrete distance lies beyond 5 mm, or a concrete guide ends before it starts.
     """
-    heater = tech.data.get("heater", {})
-    if cross_section not in heater:
-        raise SpecError(
-            f"technology {tech.name} knows no heater above cross-section '{cross_section}'",
-            allowed=", ".join(name for name in tech.cross_sections if name in heater) or None,
-            remedy="run `picq bake`, or use another cross-section",
-        )
-    solved, squared = heater[cross_section], jnp.asarray(distance) ** 2
+    solved, squared = _solved(tech, cross_section), jnp.asarray(distance) ** 2
     check_within(jnp.abs(jnp.asarray(distance)), 0.0, _FARTHEST, "distance from a heater", "um", _REMEDY)
     soften, reach = solved["soften_um"], solved["reach_um"]
     u = jnp.sqrt(squared + soften**2) - soften
@@ -78,6 +71,33 @@ def thermal_resistance(
     return near + substrate_rise(
         distance, length, solved["spread_um"], solved["substrate_um"], solved["substrate_w_mk"], guide
     )
+
+
+def ring_resistance(tech: "Technology", cross_section: str, perimeter: Any) -> jax.Array:
+    """Rise of a ring under a filament that follows a part of it, K um/mW: its integral along the ring over the power.
+
+    The layers above the substrate warm what lies under the filament; the substrate warms the whole ring
+    (``heat.substrate_rise_ring``). ``perimeter``: of the ring, um.
+
+    Raises:
+        SpecError: the technology has no heater above that cross-section.
+    """
+    solved = _solved(tech, cross_section)
+    return solved["near_k_um_mw"] + substrate_rise_ring(
+        perimeter, solved["spread_um"], solved["substrate_um"], solved["substrate_w_mk"]
+    )
+
+
+def _solved(tech: "Technology", cross_section: str) -> Any:
+    """The baked numbers of the heater above a guide."""
+    heater = tech.data.get("heater", {})
+    if cross_section not in heater:
+        raise SpecError(
+            f"technology {tech.name} knows no heater above cross-section '{cross_section}'",
+            allowed=", ".join(name for name in tech.cross_sections if name in heater) or None,
+            remedy="run `picq bake`, or use another cross-section",
+        )
+    return heater[cross_section]
 
 
 def crosstalk(distance: Any, tech: "Technology", cross_section: str, length: Any) -> jax.Array:

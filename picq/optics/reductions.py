@@ -1,4 +1,5 @@
-"""What else is solved once per technology: bends, heaters, electrodes and tips, each a few numbers in one JSON file.
+"""What else is solved once per technology: bends, effective areas, heaters, electrodes and tips; each a few numbers
+in one JSON file.
 
 They lie beside the tables of ``bake`` and carry a key over the YAML files that they were made from.
 """
@@ -18,6 +19,7 @@ from picq.optics.bend import bake_bend
 from picq.optics.electrodes import bake_electrodes
 from picq.optics.fibre import bake_tip
 from picq.optics.heat import bake_heater
+from picq.optics.kerr import bake_kerr
 from picq.optics.material import MATERIALS, described
 
 if TYPE_CHECKING:
@@ -36,9 +38,10 @@ class Reduction(NamedTuple):
 
 
 def reductions(tech: "Technology") -> list[Reduction]:
-    """What a technology has: bends of every guide, heaters, electrodes where the stack has them, tips of strips."""
+    """What a technology has: bends and areas of its guides, heaters, electrodes where the stack has them, tips."""
     guides = [xs for xs in tech.cross_sections.values() if not xs.electrical]
     found = [Reduction(f"{xs.name}.bend", partial(_bend, cross_section=xs.name)) for xs in guides]
+    found.append(Reduction("kerr", bake_kerr))
     if "heater" in tech.platform.stack:
         found.append(Reduction("heater", bake_heater))
     if "electrodes" in tech.platform.stack:

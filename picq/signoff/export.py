@@ -166,12 +166,12 @@ def _simulate(tapeout: TapeOut) -> Nominal:
     @jax.jit
     def simulate(circuit: Circuit) -> tuple[jax.Array, jax.Array]:
         db = problem.spectra(circuit, problem.tech)
-        return db, problem.measure(db, circuit)
+        return db, problem.measure(db, circuit, problem.tech)
 
     db, again = simulate(design.circuit(problem, whole=False))
     for row, label in zip(np.asarray(again), problem.spec.labels, strict=True):
         saved = np.array([design.figures[label]["channels"][output] for output in problem.spec.channels.outputs])
-        if not np.allclose(row, saved, rtol=0, atol=_REPRODUCED):
+        if not np.allclose(row, saved, rtol=_REPRODUCED, atol=_REPRODUCED):
             raise NumericsError(
                 f"{label} of the saved design does not come out again",
                 got=f"{row}, saved {saved}",

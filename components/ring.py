@@ -1,0 +1,217 @@
+"""Rings and racetracks with one bus (all-pass) and with two (add-drop), a heater above one half."""
+
+from typing import Any, ClassVar
+
+import gdsfactory as gf
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from picq import layout
+from picq.device import bounds, device, param, setting
+from picq.optics.phase_shifter import power_to_restore, ring_resistance, thermo_optic
+from picq.optics.waveguide import amplitude_db, propagate
+from picq.resonator import Resonator
+from picq.sdict import SDict, reciprocal
+from picq.slabs import join_slabs
+from picq.technology import Technology
+
+from .ring_coupler import RingCoupler
+
+
+class _Ring(Resonator):
+    """What both have in common: a lower half beside its bus, and what a heater above the right half does."""
+
+    radius: Any
+    gap: Any
+    length: Any
+    power_mw: Any
+    cross_section: Any
+
+    def round_trip_um(self, tech: Technology) -> tuple[Any, ...]:
+        return (2 * np.pi * self._radius(tech) + 2 * self.length,)
+
+    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> Any:
+        """The round trip gets its nominal phase back at ``wl0``."""
+        wl = jnp.atleast_1d(jnp.asarray(wl0))
+        first, second = self.cuts[0]
+        wanted = self.opened(wl, nominal)[(second, first)][0]
+        cold = self.replace(power_mw=0.0).opened(wl, tech)[(second, first)][0]
+        limit = bounds(type(self), nominal)["power_mw"].upper
+        return self.replace(power_mw=power_to_restore(wanted, cold, self.phase_per_mw(wl[0], tech), limit))
+
+    def phase_per_mw(self, wl: Any, tech: Technology) -> jax.Array:
+        """Phase of the round trip per mW of heater power, rad/mW, of wl's shape."""
+        theta = ring_resistance(tech, self.cross_section, self.round_trip_um(tech)[0])
+        return 2 * jnp.pi / jnp.asarray(wl) * thermo_optic(wl, tech.at_site(0), self.cross_section) * theta
+
+    def _radius(self, tech: Technology) -> Any:
+        return tech.cross_section(self.cross_section).radius if self.radius is None else self.radius
+
+    def _coupler(self, gap: Any, tech: Technology) -> RingCoupler:
+        return RingCoupler(radius=self._radius(tech), gap=gap, length=self.length, cross_section=self.cross_section)
+
+    def _heated(self, wl: jax.Array, tech: Technology) -> jax.Array:
+        return jnp.exp(1j * self.power_mw * self.phase_per_mw(wl, tech))
+
+    def _draw_heater(self, c: gf.Component, tech: Technology) -> None:
+        radius, lowest = self._radius(tech), tech.cross_section(self.cross_section).width + self.gap
+        planes = layout.draw_half_ring_heater(c, (self.length / 2, lowest + radius), radius, tech)
+        for name, plane in zip(("e1", "e2"), planes, strict=True):
+            layout.port(c, name, plane, tech, "metal")
+
+
+@device
+class RingAllPass(_Ring):
+    """Ring or racetrack beside one bus, with a heater above its right half.
+
+    ::
+
+              ╭── length ──■ e2
+             ╱              ╲╲
+            │               ││    radius
+             ╲              ╱╱
+              ╰── length ──■ e1
+        o1 ───────────────────────── o2       gap
+
+    Model: ``ring_coupler`` closed by the upper half. Away from resonance the bus goes by; on resonance the power
+    through is ((t - a)/(1 - t a))² with t the coupler's amplitude and a that of a round trip (Yariv, Electron. Lett.
+    36, 321 (2000), eq. 10). The heater adds (2 pi/wl) dn_eff/dT theta power to the round trip, theta of a filament
+    that follows a ring (``picq.optics.heat``).
+    """
+
+    name: ClassVar[str] = "ring_all_pass"
+    ports: ClassVar[tuple[str, ...]] = ("o1", "o2")
+    radius: float | None = param(
+        default=None, lower=1.0, upper=500.0, unit="um", step=0.001, doc="of the arcs; the cross-section's by default"
+    )
+    gap: float = param(default=0.2, lower=0.05, upper=2.0, unit="um", step=0.002, doc="smallest gap to the bus")
+    length: float = param(default=0.0, lower=0.0, upper=1000.0, unit="um", step=0.002, doc="straights of a racetrack")
+    power_mw: float = param(default=0.0, lower=0.0, upper=2000.0, unit="mw", doc="heater power")
+    splitting_mhz: float | None = param(
+        default=None, lower=0.0, upper=1e5, unit="mhz", doc="of resonances by backscattering; none by default"
+    )
+    cross_section: str = setting(default="strip", doc="cross-section name")
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return ("coupler", "arc")
+
+    def opened(self, wl: jax.Array, tech: Technology) -> SDict:
+        bus = self._coupler(self.gap, tech).model(wl, tech.at_site(0))
+        arc = self._arc(wl, tech) * self._heated(wl, tech)
+        return reciprocal(
+            {
+                ("o1", "o2"): bus[("o1", "o2")],
+                ("o1", "l1"): bus[("o1", "o4")] * arc,
+                ("l2", "o2"): bus[("o3", "o2")],
+                ("l2", "l1"): bus[("o3", "o4")] * arc,
+            }
+        )
+
+    def _arc(self, wl: jax.Array, tech: Technology) -> jax.Array:
+        """Amplitude along the upper half."""
+        site = tech.at_site(1)
+        xs, bend, radius = site.guide(self.cross_section), site.bend(self.cross_section), self._radius(tech)
+        half = propagate(wl, site.n_eff(self.cross_section, wl), self.paths(tech)["arc"], xs.loss_db_cm)
+        junctions = amplitude_db(jnp.where(self.length > 1e-3, 2 * bend.mismatch_db(1 / radius), 0.0))
+        return half * bend.excess(wl, np.pi * radius, 1 / radius) * junctions
+
+    def cell(self, tech: Technology) -> gf.Component:
+        c = gf.Component()
+        coupler = c << layout.build(self._coupler(self.gap, tech), tech)
+        layout.record(c, layout.instance_segments(c, coupler, "coupler"))
+        for name in ("o1", "o2"):
+            c.add_port(name, port=coupler.ports[name])
+        layout.draw_path(c, self._upper_half(tech), tech, self.cross_section, segment="arc")
+        self._draw_heater(c, tech)
+        join_slabs(c, tech)
+        return c
+
+    def paths(self, tech: Technology) -> dict[str, Any]:
+        coupler = self._coupler(self.gap, tech).paths(tech)
+        return {**{f"coupler/{k}": v for k, v in coupler.items()}, "arc": np.pi * self._radius(tech) + self.length}
+
+    def _upper_half(self, tech: Technology) -> gf.Path:
+        """The lower half's centre line, turned by half a turn about the ring's middle."""
+        path, radius = self._coupler(self.gap, tech)._ring(tech), self._radius(tech)
+        middle = np.array([0.0, tech.cross_section(self.cross_section).width + self.gap + radius])
+        upper = gf.Path(2 * middle - np.asarray(path.points))
+        upper.start_angle, upper.end_angle = 90.0, 270.0
+        return upper
+
+
+@device
+class RingAddDrop(_Ring):
+    """Ring or racetrack between two buses, with a heater above its right half.
+
+    ::
+
+        o3 ───────────────────────── o4       gap_drop
+              ╭── length ──■ e2
+             ╱              ╲╲
+            │               ││    radius
+             ╲              ╱╱
+              ╰── length ──■ e1
+        o1 ───────────────────────── o2       gap
+
+    Model: two ``ring_coupler``, each of whose rings is a half. On resonance the power from o1 to o3 is
+    a (1 - t1²)(1 - t2²)/(1 - t1 t2 a)² (Yariv, Electron. Lett. 36, 321 (2000)).
+    """
+
+    name: ClassVar[str] = "ring_add_drop"
+    ports: ClassVar[tuple[str, ...]] = ("o1", "o2", "o3", "o4")
+    radius: float | None = param(
+        default=None, lower=1.0, upper=500.0, unit="um", step=0.001, doc="of the arcs; the cross-section's by default"
+    )
+    gap: float = param(default=0.2, lower=0.05, upper=2.0, unit="um", step=0.002, doc="smallest gap to the lower bus")
+    gap_drop: float = param(default=0.2, lower=0.05, upper=2.0, unit="um", step=0.002, doc="the same, upper bus")
+    length: float = param(default=0.0, lower=0.0, upper=1000.0, unit="um", step=0.002, doc="straights of a racetrack")
+    power_mw: float = param(default=0.0, lower=0.0, upper=2000.0, unit="mw", doc="heater power")
+    splitting_mhz: float | None = param(
+        default=None, lower=0.0, upper=1e5, unit="mhz", doc="of resonances by backscattering; none by default"
+    )
+    cross_section: str = setting(default="strip", doc="cross-section name")
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return ("coupler", "drop")
+
+    def opened(self, wl: jax.Array, tech: Technology) -> SDict:
+        low = self._coupler(self.gap, tech).model(wl, tech.at_site(0))
+        high = self._coupler(self.gap_drop, tech).model(wl, tech.at_site(1))
+        warm = self._heated(wl, tech)
+        # up the right side, from the lower half's o4 to the upper half's o3, and on to its o4, where the cut is
+        up, round_trip = low[("o1", "o4")] * warm, low[("o3", "o4")] * warm
+        return reciprocal(
+            {
+                ("o1", "o2"): low[("o1", "o2")],
+                ("o4", "o3"): high[("o1", "o2")],
+                ("o1", "o3"): up * high[("o3", "o2")],
+                ("o1", "l1"): up * high[("o3", "o4")],
+                ("o4", "l1"): high[("o1", "o4")],
+                ("l2", "o2"): low[("o3", "o2")],
+                ("l2", "o3"): round_trip * high[("o3", "o2")],
+                ("l2", "l1"): round_trip * high[("o3", "o4")],
+            }
+        )
+
+    def cell(self, tech: Technology) -> gf.Component:
+        c = gf.Component()
+        low = c << layout.build(self._coupler(self.gap, tech), tech)
+        high = c << layout.build(self._coupler(self.gap_drop, tech), tech)
+        high.rotate(180)
+        high.move(high.ports["o3"].center, low.ports["o4"].center)
+        for part, name in ((low, "coupler"), (high, "drop")):
+            layout.record(c, layout.instance_segments(c, part, name))
+        for name, port in (("o1", low.ports["o1"]), ("o2", low.ports["o2"])):
+            c.add_port(name, port=port)
+        for name, port in (("o3", high.ports["o2"]), ("o4", high.ports["o1"])):
+            c.add_port(name, port=port)
+        self._draw_heater(c, tech)
+        join_slabs(c, tech)
+        return c
+
+    def paths(self, tech: Technology) -> dict[str, Any]:
+        parts = {"coupler": self._coupler(self.gap, tech), "drop": self._coupler(self.gap_drop, tech)}
+        return {f"{name}/{k}": v for name, part in parts.items() for k, v in part.paths(tech).items()}
