@@ -36,7 +36,7 @@ def circuit(tech: Technology) -> Circuit:
     """The chip before optimisation; the specification says which parameters are free."""
     wl = [299792.458e-3 / (CENTER_THZ + df * 1e-3) for df in (-OFFSET_GHZ, 0.0, OFFSET_GHZ)]
     devices = {
-        "ring": RingAllPass.on(tech, radius=112.253, gap=0.35, power_mw=60.0),
+        "ring": RingAllPass.on(tech, radius=105.888, gap=0.36, length=20.0, power_mw=60.0),
         "filter": PumpFilter.on(tech).for_channels(wl[1], OFFSET_GHZ, tech).snapped(),
         "demux": LatticeFilter.on(
             tech, delays=(_delay(wl[2], 4 * OFFSET_GHZ, tech),), coupler_lengths=(68.7, 68.7), powers_mw=(0.0,)

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from picq import cli_optics
+from picq import cli_optics, cli_source
 from picq.errors import PicqError, SpecError
 
 if TYPE_CHECKING:
@@ -307,6 +307,7 @@ def export(
 
 app.command()(cli_optics.bake)
 app.command()(cli_optics.modes)
+app.command()(cli_source.source)
 
 
 @app.command()

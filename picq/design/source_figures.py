@@ -87,6 +87,8 @@ _KINDS = (
     _figure("visibility", "", "min", "Of the time-bin fringe of raw coincidences.", **_SHARE, **_LINK, scale=0.01),
     _figure("chsh", "", "min", "Bell's S.", **_PLAIN, **_LINK, scale=0.03, limits=(0.0, 2 * 2**0.5)),
     _figure("qber", "", "max", "Error rate, mean of both bases.", **_PLAIN, **_LINK, scale=0.005, limits=(0.0, 0.5)),
+    _figure("bin_overlap", "", "max", "Photons still in the ring when the next bin begins; not in the link's figures.",
+            **_LINK, limits=(0.0, 1.0)),
     _figure("key_rate_hz", "1/s", "min", "Secret bits per second of BBM92, asymptotic.", **_LINK),
 )  # fmt: skip
 

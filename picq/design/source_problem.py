@@ -8,6 +8,7 @@ import numpy as np
 
 from picq.circuit import Circuit
 from picq.cut import opened, tapped
+from picq.design.figures import decibel
 from picq.errors import PicqError, SpecError
 from picq.optics.operating_point import NITRIDE, SILICON, Medium
 from picq.optics.resonator import wavelength
@@ -105,10 +106,21 @@ class SourceProblem:
         comb = self._channels
         grid = [comb.center_thz * 1e3, comb.ghz[-1], comb.ghz[0]][: 3 if len(comb.ghz) > 1 else 1]
         offsets = [1e-9 / (2 * np.pi) * line.omega - ghz for line, ghz in zip(lines, grid, strict=False)]
+        if self.analysers:
+            slowest = jnp.minimum(lines.signal.kappa, lines.idler.kappa)
+            found["bin_overlap"] = jnp.exp(-slowest * self._delay_s(circuit, tech, lines))
         return found | {
             "grid_offset_ghz": jnp.max(jnp.abs(jnp.stack(offsets))),
-            "pump_rejection_db": -10 * jnp.log10(jnp.max(source.pump_leak(lines)) + 1e-30),
+            "pump_rejection_db": -jnp.max(decibel(source.pump_leak(lines))),
         }
+
+    def _delay_s(self, circuit: Circuit, tech: Technology, lines: Any) -> jax.Array:
+        """The shorter of both analysers' delays."""
+        delays = []
+        for name, line in ((self.asked.signal, lines.signal), (self.asked.idler, lines.idler)):
+            device: Any = circuit.instances[name]
+            delays.append(device.delay_ps(wavelength(line.omega), circuit.at_instance(name, tech)))
+        return 1e-12 * jnp.minimum(*delays)
 
     def _ways(self, circuit: Circuit, tech: Technology, lines: Any) -> Analysers:
         def bins(name: str, omega: Any) -> tuple[jax.Array, jax.Array]:

@@ -205,7 +205,11 @@ def key_rate(gain: Any, bit: Any, phase: Any, sifting: Any = 0.5, correction: An
         sifting: q, share of coincidences in the key's basis.
         correction: f, bits that error correction discloses over Shannon's limit.
     """
-    entropy = lambda e: (entr(jnp.asarray(e, float)) + entr(1 - jnp.asarray(e, float))) / jnp.log(2.0)
+
+    def entropy(e: Any) -> jax.Array:
+        e = jnp.maximum(jnp.asarray(e, float), 0.0)  # a rate of rounding errors may be negative
+        return (entr(e) + entr(1 - e)) / jnp.log(2.0)
+
     return jnp.asarray(sifting) * gain * (1 - correction * entropy(bit) - entropy(phase))
 
 

@@ -41,7 +41,9 @@ from picq.technology import Technology
 _REACH = 200.0  # linewidths to both sides; ``joint_spectrum.captured_fraction`` tells what is beyond
 _RIDGE = 5.0  # over its width a pulse draws the joint spectrum into a ridge narrower than a line
 _DECAYS, _WIDTHS = 40.0, 6.0  # of the pump's window in time: decay times of the ring, and widths of the pulse
-_PUMP_POINTS = 1024  # the pump's spectrum is held up to 80 linewidths from its centre
+_PUMP_BLOCKS = (
+    8  # pump's frequencies over a photon's; of 128 they hold its spectrum up to 80 linewidths from its centre
+)
 
 
 class Line(NamedTuple):
@@ -137,15 +139,17 @@ class PairSource:
         matrix = circuit.transfer(wavelength(omega), self.tech, (*inputs, *launches(cuts)), (*outputs, *arrivals(cuts)))
         return loops(matrix, len(cuts))
 
+    @property
+    def _ends(self) -> tuple[str, ...]:
+        """Ports of the photons, the signal's first."""
+        return tuple(dict.fromkeys((self.signal_port, self.idler_port)))
+
     def _backscatter(self) -> Any:
         return self.resonator.backscatter(wavelength(self.pump_omega), self._place)
 
     def round_trip(self, omega: jax.Array) -> jax.Array:
         """Amplitude of a round trip, forwards, shape [n]; of several loops that of the mode nearest to resonance."""
-        around = self.parts(omega).around[..., ::2, ::2]
-        if around.shape[-1] == 1:
-            return around[..., 0, 0]
-        return _nearest_mode(around)
+        return _mode(self.parts(omega))
 
     def resonances(self, orders: Sequence[int]) -> Resonances:
         """Of the ring as it is coupled, counted from the one that is pumped."""
@@ -160,12 +164,19 @@ class PairSource:
     def lines(self) -> Lines:
         """Pump, signal and idler."""
         found = self.resonances((0, self.pair, -self.pair))
-        ends = self.parts(found.omega, (self.pump_port,), tuple(dict.fromkeys((self.signal_port, self.idler_port))))
-        into = jnp.sum(jnp.abs(ends.enter[..., 0, :]) ** 2, -1)
-        out = jnp.sum(jnp.abs(ends.leave[..., ::2, :]) ** 2, -2)
+
+        def seen(tech: Technology) -> tuple[Loops, jax.Array]:
+            on = dataclasses.replace(self, tech=tech)
+            parts = on.parts(found.omega, (self.pump_port,), self._ends)
+            return parts, _mode(parts)
+
+        # one evaluation for both: what is left of the loss without that of guides is what couplers take
+        techs = jax.tree.map(lambda *v: jnp.stack([jnp.asarray(x, float) for x in v]), self.tech, self.tech.lossless())
+        ends, turns = jax.vmap(seen)(techs)
+        into = jnp.sum(jnp.abs(ends.enter[0, ..., 0, :]) ** 2, -1)
+        out = jnp.sum(jnp.abs(ends.leave[0, ..., ::2, :]) ** 2, -2)
         shares = (into[0], out[1, 0], out[2, -1])
-        without = dataclasses.replace(self, tech=self.tech.lossless())
-        coupled = -2 * jnp.log(jnp.abs(without.round_trip(found.omega)))
+        coupled = -2 * jnp.log(jnp.abs(turns[1]))
 
         def line(k: int) -> Line:
             one = Resonances(*(leaf[k] for leaf in found))
@@ -176,8 +187,7 @@ class PairSource:
 
     def pump_leak(self, lines: Lines) -> jax.Array:
         """Power at the photons' ports over that in the pump's port, at the pumped resonance, [port]."""
-        ends = tuple(dict.fromkeys((self.signal_port, self.idler_port)))
-        parts = self.parts(lines.pump.omega[None], (self.pump_port,), ends)
+        parts = self.parts(lines.pump.omega[None], (self.pump_port,), self._ends)
         amplitude = parts.through + fields(parts, self._backscatter()) @ parts.leave
         return jnp.abs(amplitude[0, 0]) ** 2
 
@@ -211,22 +221,29 @@ class PairSource:
             lines: of this source.
             pulse: in the pump's port, times in s, detunings from the pump's resonance in rad/s.
             energy_j: of a pulse in the port, J.
-            points: frequencies of each photon, and of the pump.
+            points: frequencies of each photon; the pump has eight times as many.
         """
         back = self._backscatter()
         kappa = jnp.minimum(lines.signal.kappa, lines.idler.kappa)
         ridge = jnp.minimum(kappa, _RIDGE / pulse.width)
-        grids = [tan_grid(ridge, points, reach=_REACH * kappa) for _ in range(2)]
+        reach = jnp.minimum(_REACH * kappa, jnp.pi / lines.pump.delay_s)  # half way to the next resonances
+        grids = [tan_grid(ridge, points, reach=reach) for _ in range(2)]
         window = _DECAYS / lines.pump.kappa + _WIDTHS * pulse.width
-        pump_w = jnp.pi * _PUMP_POINTS / window * jnp.linspace(-1, 1, _PUMP_POINTS)
+        count = _PUMP_BLOCKS * points
+        pump_w = jnp.pi * count / window * jnp.linspace(-1, 1, count)
         # references: the lines of the photons, and of the pump their mean
         centre, aside = (lines.signal.omega + lines.idler.omega) / 2, lines.mismatch / 2
-        ends = tuple(dict.fromkeys((self.signal_port, self.idler_port)))
-        inside = fields(self.parts(centre + pump_w, (self.pump_port,)), back)[..., 0, :]
-        ways = [
-            emission(self.parts(line.omega + grid.w, (), ends), back)[..., k]
-            for line, grid, k in ((lines.signal, grids[0], 0), (lines.idler, grids[1], -1))
-        ]
+
+        def seen(omega: jax.Array) -> tuple[jax.Array, jax.Array]:
+            parts = self.parts(omega, (self.pump_port,), self._ends)
+            return fields(parts, back)[..., 0, :], emission(parts, back)
+
+        # in blocks of one size, so that one compiled evaluation serves all of them
+        photons = [line.omega + grid.w for line, grid in zip((lines.signal, lines.idler), grids, strict=True)]
+        blocks = jnp.concatenate([(centre + pump_w).reshape(-1, points), jnp.stack(photons)])
+        inner, outer = jax.lax.map(seen, blocks)
+        inside = inner[:_PUMP_BLOCKS].reshape(count, -1)
+        ways = [outer[-2, ..., 0], outer[-1, ..., -1]]
         pumped = inside * pulse.spectrum(pump_w + aside)[:, None]
         strength = energy_j * self._strengths(lines.pump) / (2 * jnp.pi)
         psi = joint_amplitude((strength * ways[0]).T, ways[1].T, pumped.T, *grids, pump_w)
@@ -242,7 +259,7 @@ class PairSource:
             power_w: in the pump's port, W.
             omega: of the signal, rad/s, shape [n].
         """
-        back, ends = self._backscatter(), tuple(dict.fromkeys((self.signal_port, self.idler_port)))
+        back, ends = self._backscatter(), self._ends
         inside = fields(self.parts(lines.pump.omega[None], (self.pump_port,)), back)[0, 0]
         signal = emission(self.parts(omega, (), ends), back)[..., 0]
         idler = emission(self.parts(2 * lines.pump.omega - omega, (), ends), back)[..., -1]
@@ -269,12 +286,15 @@ class JointAmplitude(NamedTuple):
         return jnp.sum(jnp.abs(self.psi) ** 2)
 
 
-def _nearest_mode(around: jax.Array) -> jax.Array:
-    """The eigenvalue of 2x2 matrices whose phase is nearest to a multiple of 2 pi, [...].
+def _mode(parts: Loops) -> jax.Array:
+    """Amplitude of a round trip, forwards; of two coupled loops that of the mode nearest to resonance, [...].
 
     Raises:
         NumericsError: there are more than two loops.
     """
+    around = parts.around[..., ::2, ::2]
+    if around.shape[-1] == 1:
+        return around[..., 0, 0]
     if around.shape[-1] != 2:
         raise NumericsError("resonances of more than two coupled loops", got=around.shape[-1], allowed="1 or 2")
     middle = (around[..., 0, 0] + around[..., 1, 1]) / 2
