@@ -26,9 +26,12 @@ REFUSED = [(tech, name) for tech in TECHS for name in TECHS[tech].platform.unava
 OPTICAL = [(tech, name) for tech, name in CASES if DEVICES[name].ports]
 
 
+LARGE = {"awg", "ring_dual_mzi", "photonic_molecule", "pump_filter", "delay_spiral", "time_bin_analyser"}
+
+
 def slow_but_first(tech, *rest):
-    """A case that the fast suite runs on one technology only; gratings, of ten seconds each, a level lower."""
-    marks = [pytest.mark.slow, pytest.mark.exhaustive][: (tech != FIRST) + ("awg" in rest)]
+    """A case that the fast suite runs on one technology only; large devices, of seconds each, a level lower."""
+    marks = [pytest.mark.slow, pytest.mark.exhaustive][: (tech != FIRST) + bool(LARGE & set(rest))]
     return pytest.param(tech, *rest, marks=marks, id="-".join((tech, *rest)))
 
 

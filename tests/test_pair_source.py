@@ -78,6 +78,7 @@ def test_lines_against_the_transmission():
     np.testing.assert_allclose(through, lorentz, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_a_pulse_far_longer_than_the_ring_is_continuous_light():
     """Pairs per pulse over its duration: for a Gaussian, ∫P² dt = E²/(sqrt(2 pi) T), up to O((kappa T)^-2)."""
     source = alone(0.4)
@@ -119,6 +120,7 @@ def test_purity_of_a_short_pulse_is_the_closed_form():
     assert float(limit) == pytest.approx(11 / 12, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_what_lies_behind_the_ring_counts():
     """A lossy guide behind the ring takes of both photons, one before it of the pump."""
     ring = RingAllPass.on(TECH, radius=RADIUS, gap=0.5)
@@ -150,6 +152,7 @@ def test_pump_and_photons_may_use_different_buses():
 DETECTION = Detection(0.8, 100.0, 30e-12, 2e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drive", [Drive(2e-4), Drive(1e-4, "gaussian", 0.3e-9, 1e8)], ids=["cw", "pulses"])
 def test_gradients_of_all_figures(drive):
     """Against central differences in gap and width of the process: 1e-5 of each figure's own scale."""
