@@ -13,7 +13,7 @@ from picq.design.problem import Problem
 from picq.design.statistics import PERCENTILES
 from picq.design.tolerance import Heaters
 from picq.signoff import plots
-from picq.signoff.markup import figure, named, number, table, title
+from picq.signoff.markup import figure, named, number, table, title, value
 
 if TYPE_CHECKING:
     from picq.signoff.export import Nominal, TapeOut
@@ -54,7 +54,7 @@ def specification(tapeout: "TapeOut") -> str:
             [
                 f"<td>{escape(title(target))}</td>",
                 number(bound),
-                number(f"{designed['worst']:.2f} {unit}"),
+                number(f"{value(designed['worst'], target)} {unit}"),
                 mark,
                 *(number("" if target.bound is None else str(outcome.by_target[label])) for outcome in outcomes),
             ]
@@ -190,7 +190,7 @@ def distributions(tapeout: "TapeOut", nominal: "Nominal") -> str:
             spread = outcome.distributions[label]
             values = [spread[key] for key in ("mean", "std", "p5", "p50", "p95")]
             head = f"{title(target)} ({target.measure.unit})"
-            rows.append([f"<td>{escape(head)}</td><td>{kind}</td>", *(number(f"{v:.2f}") for v in values)])
+            rows.append([f"<td>{escape(head)}</td><td>{kind}</td>", *(number(value(v, target)) for v in values)])
     heads = ["Figure", "Chips", "Mean", "Std. dev.", "5 %", "Median", "95 %"]
     return picture + table("The same in numbers.", heads, rows, numeric=range(2, 7))
 

@@ -3,14 +3,26 @@
 from collections.abc import Sequence
 from html import escape
 
+from picq.design.source_figures import SourceFigure
 from picq.design.spec import Target
+
+_UNIT_WORDS = {"db", "ghz", "hz", "mhz", "mm2", "mw", "mw2"}  # that end the names of figures
+_SPELLED = {"car": "CAR", "chsh": "CHSH S", "qber": "QBER", "g2": "g²(0)", "q": "Q"}
 
 
 def title(target: Target) -> str:
     """A figure's name for people: ``adjacent crosstalk over ± 25 GHz``."""
     options = {"band_ghz": "over ± {:g} GHz", "drop_db": "at −{:g} dB"}
     told = [options[k].format(v) for k, v in vars(target.measure).items() if v]
-    return " ".join([target.figure.rsplit("_", 1)[0].replace("_", " "), *told])
+    words = target.figure.split("_")
+    while words[-1] in _UNIT_WORDS:
+        words.pop()
+    return " ".join([*(_SPELLED.get(word, word) for word in words), *told])
+
+
+def value(number: float, target: Target) -> str:
+    """A figure's value, without its unit: two decimals of dB and GHz, four digits of what spans decades."""
+    return f"{number:.4g}" if isinstance(target.measure, SourceFigure) else f"{number:.2f}"
 
 
 _UNITS = {"nm": "nm", "um": "um", "k": "K", "mw": "mW", "db": "dB", "ghz": "GHz"}
