@@ -13,7 +13,7 @@ import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 
-from row import row  # noqa: E402
+from row import median, row  # noqa: E402
 
 from picq import layout  # noqa: E402
 from picq.components import Awg  # noqa: E402
@@ -55,17 +55,6 @@ def by_hand(awg: Awg, index: np.ndarray, arm: np.ndarray) -> Callable[[], np.nda
         return np.einsum("wk,wok->wo", star(one)[:, 0] * phases, star(other))
 
     return amplitudes
-
-
-def median(call: Callable[[], Any], runs: int = 15) -> float:
-    """Seconds of a warm call."""
-    call()
-    found = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        jax.block_until_ready(call())
-        found.append(time.perf_counter() - start)
-    return float(np.median(found))
 
 
 def run() -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 
-from row import row  # noqa: E402
+from row import median, row  # noqa: E402
 
 from picq.circuit import Circuit  # noqa: E402
 from picq.device import Device, device, param  # noqa: E402
@@ -124,17 +124,6 @@ def compiled(loss: Callable, modes: int) -> tuple[float, Callable]:
     return time.process_time() - start, lambda: function(*args)
 
 
-def median_run(call: Callable, repeats: int = 101) -> float:
-    """Median seconds of ``call``, warm."""
-    jax.block_until_ready(call())
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(call())
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
-
-
 def peak_gb() -> float:
     """Peak resident memory of this process, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
@@ -170,7 +159,7 @@ if __name__ == "__main__":
         # kept alive by name: the compiled program of klu holds a bare pointer to what its function owns
         loss = {"picq": picq_loss, "sax": sax_loss}[sys.argv[1]](count)
         seconds, function = compiled(loss, count)
-        print(seconds, median_run(function), peak_gb(), float(function()[0]))
+        print(seconds, median(function, 101), peak_gb(), float(function()[0]))
     else:
         for row in run():
             print({k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()})

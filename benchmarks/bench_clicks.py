@@ -8,7 +8,6 @@ neither dark clicks nor efficiencies, so these are left out of the comparison of
 import importlib.util
 import itertools
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_cpu_enable_async_dispatch", False)  # handing a call of 30 us to a thread costs as much again
 
-from row import row  # noqa: E402
+from row import median, row  # noqa: E402
 
 from picq.quantum.detection import Detectors, click_probabilities  # noqa: E402
 from picq.quantum.gaussian import GaussianState, pairs  # noqa: E402
@@ -37,17 +36,6 @@ def walrus(state: GaussianState) -> Callable[[], np.ndarray]:
     covariance = np.eye(8) + 2 * np.block([[n.real + m.real, cross], [cross.T, n.real - m.real]])
     patterns = list(itertools.product((0, 1), repeat=4))
     return lambda: np.array([threshold_detection_prob(np.zeros(8), covariance, p) for p in patterns])
-
-
-def median(call: Callable[[], Any], runs: int) -> float:
-    """Seconds of a warm call."""
-    call()
-    found = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        jax.block_until_ready(call())
-        found.append(time.perf_counter() - start)
-    return float(np.median(found))
 
 
 def run() -> list[dict[str, Any]]:

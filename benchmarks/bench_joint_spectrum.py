@@ -3,7 +3,6 @@
 256 x 256 frequencies. ``python benchmarks/bench_joint_spectrum.py`` prints the table in a few seconds.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 
-from row import row  # noqa: E402
+from row import median, row  # noqa: E402
 
 from picq.quantum.joint_spectrum import joint_amplitude, pump_grid, tan_grid  # noqa: E402
 from picq.quantum.pump import Gaussian  # noqa: E402
@@ -57,17 +56,6 @@ def by_hand() -> Callable[[np.ndarray], float]:
         return float(np.sum(weights**2) / np.sum(weights) ** 2)
 
     return value
-
-
-def median(call: Callable[[], Any], runs: int = 15) -> float:
-    """Seconds of a warm call."""
-    call()
-    found = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        jax.block_until_ready(call())
-        found.append(time.perf_counter() - start)
-    return float(np.median(found))
 
 
 def run() -> list[dict[str, Any]]:

@@ -1,6 +1,11 @@
 """One line of the table of benchmarks."""
 
+import time
+from collections.abc import Callable
 from typing import Any
+
+import jax
+import numpy as np
 
 
 def row(name: str, ours: float, peer: str, theirs: float, target: float, *, most: bool = False) -> dict[str, Any]:
@@ -24,3 +29,14 @@ def row(name: str, ours: float, peer: str, theirs: float, target: float, *, most
         "target": f"{'≤' if most else '≥'} {target:g}",
         "met": ratio <= target if most else ratio >= target,
     }
+
+
+def median(call: Callable[[], Any], runs: int = 15) -> float:
+    """Seconds of a warm call."""
+    jax.block_until_ready(call())
+    found = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        jax.block_until_ready(call())
+        found.append(time.perf_counter() - start)
+    return float(np.median(found))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from picq.circuit import Circuit
     from picq.design.problem import Problem
     from picq.optics.operating_point import Cavity, Medium, OperatingPoint
-    from picq.quantum.plots import IntegratedDispersion, LineFit
+    from picq.quantum.curves import IntegratedDispersion, LineFit
     from picq.quantum.source import Line, Lines
 
 _POINTS = 256  # of each photon in a picture: ridges that long pulses draw are narrow
@@ -99,7 +99,7 @@ def _looked_at(problem: "Problem", circuit: "Circuit") -> tuple[dict[str, Figure
     import numpy as np
 
     from picq.optics.operating_point import operate
-    from picq.quantum import plots
+    from picq.quantum import curves, plots
 
     asked, tech = problem.source, problem.tech
     assert asked is not None
@@ -115,23 +115,23 @@ def _looked_at(problem: "Problem", circuit: "Circuit") -> tuple[dict[str, Figure
             point = operate(cavity, medium, drive.power_w, detuning_hot=2 * np.pi * drive.detuning_hz)
         else:
             amplitude = source.amplitude(lines, drive.pulse, drive.energy_j, max(asked.asked.points, _POINTS))
-            joint, point = plots.joint_spectrum(lines, amplitude), None
-        swept = plots.sweep(source, lines, drive, asked.detection, medium, amplitude)
-        return asked.results(circuit, tech), lines, cavity, point, plots.transmission(source, lines), joint, swept
+            joint, point = curves.joint_spectrum(lines, amplitude), None
+        swept = curves.sweep(source, lines, drive, asked.detection, medium, amplitude)
+        return asked.results(circuit, tech), lines, cavity, point, curves.transmission(source, lines), joint, swept
 
     results, lines, cavity, point, spectra, joint, swept = jax.device_get(look(circuit))
     ranges = [guide.modes["te0"].ranges.wl for guide in problem.guides]
     within = max(low for low, _ in ranges), min(high for _, high in ranges)
-    reach = plots.reach_within(float(results["pump_thz"]), float(results["fsr_ghz"]), within)
+    reach = curves.reach_within(float(results["pump_thz"]), float(results["fsr_ghz"]), within)
     grid = jax.device_get(
-        jax.jit(lambda circuit: plots.integrated_dispersion(asked.source(circuit, tech), reach))(circuit)
+        jax.jit(lambda circuit: curves.integrated_dispersion(asked.source(circuit, tech), reach))(circuit)
     )
     source = asked.source(circuit, tech)
-    seen = plots.seen(spectra)
-    fit = plots.fit_line(spectra.ghz, seen.power, split=bool(source.resonator.splitting_mhz))
+    seen = curves.seen(spectra)
+    fit = curves.fit_line(spectra.ghz, seen.power, split=bool(source.resonator.splitting_mhz))
     pump_thz = float(results["pump_thz"])
     pictures = {
-        "line.png": plots.draw_line(spectra, plots.exits(source), fit, lines),
+        "line.png": plots.draw_line(spectra, curves.exits(source), fit, lines),
         "dispersion.png": plots.draw_dispersion(grid),
         "power.png": plots.draw_sweep(swept, drive),
     }

@@ -12,7 +12,7 @@ from picq.circuit import Circuit
 from picq.cli import run_command
 from picq.components import RingAddDrop, RingAllPass
 from picq.optics.operating_point import NITRIDE
-from picq.quantum import plots
+from picq.quantum import curves, plots
 from picq.quantum.figures import Detection, Drive
 from picq.quantum.source import PairSource
 
@@ -55,11 +55,11 @@ def seen():
         amplitude = source.amplitude(lines, PULSES.pulse, PULSES.energy_j, 64)
         return (
             lines,
-            plots.transmission(source, lines),
-            plots.integrated_dispersion(source, 4),
-            plots.joint_spectrum(lines, amplitude),
-            plots.sweep(source, lines, CW, DETECTION, NITRIDE),
-            plots.sweep(source, lines, PULSES, DETECTION, NITRIDE, amplitude),
+            curves.transmission(source, lines),
+            curves.integrated_dispersion(source, 4),
+            curves.joint_spectrum(lines, amplitude),
+            curves.sweep(source, lines, CW, DETECTION, NITRIDE),
+            curves.sweep(source, lines, PULSES, DETECTION, NITRIDE, amplitude),
         )
 
     return jax.device_get(look())
@@ -68,9 +68,9 @@ def seen():
 def test_the_fitted_linewidth_is_that_of_the_round_trip(seen):
     """An Airy line differs from a Lorentzian by 1/finesse² = 1e-6 of the contrast, the width by L²/48."""
     lines, spectra = seen[0], seen[1]
-    best = plots.seen(spectra)
+    best = curves.seen(spectra)
     assert best.dips
-    fit = plots.fit_line(spectra.ghz, best.power)
+    fit = curves.fit_line(spectra.ghz, best.power)
     assert fit.linewidth_mhz == pytest.approx(lines.pump.kappa / (2e6 * np.pi), abs=3 * fit.linewidth_error_mhz)
     assert 0 < fit.linewidth_error_mhz < 1e-5 * fit.linewidth_mhz
     assert fit.centre_ghz == pytest.approx(0, abs=1e-5 * fit.linewidth_mhz * 1e-3)
@@ -82,7 +82,7 @@ def test_filters_behind_the_ring_are_divided_out(seen):
     spectra = seen[1]
     behind = (1e-6 * (1 + (spectra.ghz - 0.3) ** 4))[:, None]
     filtered = spectra._replace(power=spectra.power * behind, past=spectra.past * behind)
-    np.testing.assert_allclose(plots.seen(filtered).power, plots.seen(spectra).power, rtol=1e-9)
+    np.testing.assert_allclose(curves.seen(filtered).power, curves.seen(spectra).power, rtol=1e-9)
 
 
 @pytest.mark.parametrize("fano", [0.0, 0.4])
@@ -90,7 +90,7 @@ def test_filters_behind_the_ring_are_divided_out(seen):
 def test_a_fit_finds_dips_peaks_and_what_lies_between(fano, background):
     f = np.linspace(-1.3, 1.3, 401)
     t = background - (0.6 + 1j * fano) / (1 - 2j * (f - 0.05) / 0.16)
-    fit = plots.fit_line(f, 3e-7 * np.abs(t) ** 2)
+    fit = curves.fit_line(f, 3e-7 * np.abs(t) ** 2)
     assert fit.linewidth_mhz == pytest.approx(160, rel=1e-7)
     assert fit.centre_ghz == pytest.approx(0.05, abs=1e-8)
     assert fit.splitting_mhz == 0
@@ -100,7 +100,7 @@ def test_a_fit_finds_dips_peaks_and_what_lies_between(fano, background):
 def test_a_fit_finds_both_lines_of_backscattering(splitting):
     f = np.linspace(-2, 2, 801)
     t = 1 - 0.3 * sum(1 / (1 - 2j * (f - side * splitting / 2) / 0.16) for side in (-1, 1))
-    fit = plots.fit_line(f, np.abs(t) ** 2, split=True)
+    fit = curves.fit_line(f, np.abs(t) ** 2, split=True)
     assert fit.linewidth_mhz == pytest.approx(160, rel=1e-5)
     assert fit.splitting_mhz == pytest.approx(1e3 * splitting, rel=1e-5)
 
@@ -116,15 +116,15 @@ def test_backscattering_and_a_drop_port_in_the_model():
 
     def look(source):
         lines = source.lines()
-        return lines.pump.kappa, plots.transmission(source, lines)
+        return lines.pump.kappa, curves.transmission(source, lines)
 
     kappa, spectra = jax.device_get(jax.jit(lambda: look(lone()))())
-    best = plots.seen(spectra)
+    best = curves.seen(spectra)
     assert not best.dips
-    fit = plots.fit_line(spectra.ghz, best.power)
+    fit = curves.fit_line(spectra.ghz, best.power)
     assert fit.linewidth_mhz == pytest.approx(kappa / (2e6 * np.pi), rel=1e-5)
     kappa, spectra = jax.device_get(jax.jit(lambda: look(lone(splitting_mhz=400.0)))())
-    fit = plots.fit_line(spectra.ghz, plots.seen(spectra).power, split=True)
+    fit = curves.fit_line(spectra.ghz, curves.seen(spectra).power, split=True)
     assert fit.splitting_mhz == pytest.approx(400, rel=0.01)
     assert fit.linewidth_mhz == pytest.approx(kappa / (2e6 * np.pi), rel=1e-3)
 
@@ -141,7 +141,7 @@ def test_integrated_dispersion_counts_from_the_pumped_resonance(seen):
 @pytest.mark.parametrize(("range_um", "reach"), [((1.5, 1.6), 10), ((1.54, 1.56), 5), ((1.5499, 1.6), 1)])
 def test_resonances_shown_lie_within_the_range_of_wavelengths(range_um, reach):
     """193.4 THz is 1550.12 nm; 1.56 um is 1227 GHz below, 1.54 um is 1270 GHz above."""
-    assert plots.reach_within(193.4, 220.0, range_um) == reach
+    assert curves.reach_within(193.4, 220.0, range_um) == reach
 
 
 def test_spectra_of_the_photons_integrate_to_one(seen):
@@ -170,7 +170,7 @@ def test_rates_rise_with_the_square_of_the_power_until_they_do_not(seen):
 
 def test_pictures_are_the_same_for_the_same_numbers(seen):
     lines, spectra, grid, joint, continuous, pulsed = seen
-    fit = plots.fit_line(spectra.ghz, plots.seen(spectra).power)
+    fit = curves.fit_line(spectra.ghz, curves.seen(spectra).power)
     first = plots.draw_line(spectra, ("out",), fit, lines)
     assert first == plots.draw_line(spectra, ("out",), fit, lines)
     others = [
