@@ -19,14 +19,20 @@ from picq.technology import Technology
 from .ring_coupler import RingCoupler
 
 
+@device
 class _Ring(Resonator):
     """What both have in common: a lower half beside its bus, and what a heater above the right half does."""
 
-    radius: Any
-    gap: Any
-    length: Any
-    power_mw: Any
-    cross_section: Any
+    radius: float | None = param(
+        default=None, lower=1.0, upper=500.0, unit="um", step=0.001, doc="of the arcs; the cross-section's by default"
+    )
+    gap: float = param(default=0.2, lower=0.05, upper=2.0, unit="um", step=0.002, doc="smallest gap to the (lower) bus")
+    length: float = param(default=0.0, lower=0.0, upper=1000.0, unit="um", step=0.002, doc="straights of a racetrack")
+    power_mw: float = param(default=0.0, lower=0.0, upper=2000.0, unit="mw", doc="heater power")
+    splitting_mhz: float | None = param(
+        default=None, lower=0.0, upper=1e5, unit="mhz", doc="of resonances by backscattering; none by default"
+    )
+    cross_section: str = setting(default="strip", doc="cross-section name")
 
     def round_trip_um(self, tech: Technology) -> tuple[Any, ...]:
         return (2 * np.pi * self._radius(tech) + 2 * self.length,)
@@ -82,16 +88,6 @@ class RingAllPass(_Ring):
 
     name: ClassVar[str] = "ring_all_pass"
     ports: ClassVar[tuple[str, ...]] = ("o1", "o2")
-    radius: float | None = param(
-        default=None, lower=1.0, upper=500.0, unit="um", step=0.001, doc="of the arcs; the cross-section's by default"
-    )
-    gap: float = param(default=0.2, lower=0.05, upper=2.0, unit="um", step=0.002, doc="smallest gap to the bus")
-    length: float = param(default=0.0, lower=0.0, upper=1000.0, unit="um", step=0.002, doc="straights of a racetrack")
-    power_mw: float = param(default=0.0, lower=0.0, upper=2000.0, unit="mw", doc="heater power")
-    splitting_mhz: float | None = param(
-        default=None, lower=0.0, upper=1e5, unit="mhz", doc="of resonances by backscattering; none by default"
-    )
-    cross_section: str = setting(default="strip", doc="cross-section name")
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -161,17 +157,9 @@ class RingAddDrop(_Ring):
 
     name: ClassVar[str] = "ring_add_drop"
     ports: ClassVar[tuple[str, ...]] = ("o1", "o2", "o3", "o4")
-    radius: float | None = param(
-        default=None, lower=1.0, upper=500.0, unit="um", step=0.001, doc="of the arcs; the cross-section's by default"
+    gap_drop: float = param(
+        default=0.2, lower=0.05, upper=2.0, unit="um", step=0.002, doc="smallest gap to the upper bus"
     )
-    gap: float = param(default=0.2, lower=0.05, upper=2.0, unit="um", step=0.002, doc="smallest gap to the lower bus")
-    gap_drop: float = param(default=0.2, lower=0.05, upper=2.0, unit="um", step=0.002, doc="the same, upper bus")
-    length: float = param(default=0.0, lower=0.0, upper=1000.0, unit="um", step=0.002, doc="straights of a racetrack")
-    power_mw: float = param(default=0.0, lower=0.0, upper=2000.0, unit="mw", doc="heater power")
-    splitting_mhz: float | None = param(
-        default=None, lower=0.0, upper=1e5, unit="mhz", doc="of resonances by backscattering; none by default"
-    )
-    cross_section: str = setting(default="strip", doc="cross-section name")
 
     @property
     def sites(self) -> tuple[str, ...]:
