@@ -7,9 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import klayout.db as kdb
+import numpy as np
 import pytest
 from drc_sheet import SOI, Sheet, disk, draw_along, euler_centre_line
 
+from picq.signoff.checks import distances
+from picq.signoff.checks.mask import IGNORE_ANGLE
 from picq.signoff.drc import check_layout, drc
 from picq.signoff.rules import RuleDeck
 
@@ -162,3 +165,19 @@ def test_gdsfactory_components_are_clean(tmp_path: Path) -> None:
     for mask in masks:
         counts = drc(mask, deck).counts()
         assert set(counts) <= {"waveguide.overlapping_cells"}, (mask.name, counts)
+
+
+def test_edges_do_not_face_each_other_through_their_own_shape():
+    """A narrow arc that starts at a block sees the block's side only through itself; a real gap is still one."""
+    angle = np.linspace(-np.pi / 2, np.pi / 2, 200)
+    ring = lambda r: np.round(np.stack([r * np.cos(angle), r * np.sin(angle)], axis=1)).astype(int)
+    arc = kdb.Polygon([kdb.Point(*p) for p in (*ring(15450).tolist(), *ring(14550)[::-1].tolist())])
+    block = kdb.Box(-12000, -26450, 0, -14550)
+    region = kdb.Region([arc, kdb.Polygon(block)]).merged()
+    check = lambda shapes: shapes.space_check(10000, False, distances.EUCLID, IGNORE_ANGLE)
+    assert check(region).count() > 0
+    assert distances._across_gaps(region, check(region)).is_empty()
+    apart = region + kdb.Region(kdb.Box(2000, -26000, 9000, -22000))
+    found = distances._across_gaps(apart, check(apart))
+    assert found.count() > 0
+    assert all(pair.bbox().left >= 0 and pair.bbox().bottom <= -12000 for pair in found.each())
