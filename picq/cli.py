@@ -371,9 +371,9 @@ def _show_design(design: "Design") -> None:
 def _show_figures(figures: "Mapping[str, Mapping[str, Any]]") -> None:
     rows = []
     for label, row in figures.items():
-        asked = "" if row["asked"] is None else f"{row['sense']} {row['asked']:g} {row['unit']}"
         channels = "  ".join(f"{name} {value:.3g}" for name, value in row["channels"].items())
-        rows.append((label, asked, f"{row['worst']:.3g} {row['unit']}", channels, "yes" if row["met"] else "NO"))
+        met = "yes" if row["met"] else "NO"
+        rows.append((label, row["wanted"], f"{row['worst']:.3g} {row['unit']}", channels, met))
     show_table(("figure", "target", "worst", "channels", "met"), rows)
 
 

@@ -49,6 +49,29 @@ def continuous(gap):
     return lines, inside, closed, exact
 
 
+@pytest.mark.parametrize("length_um", [10.0, 8000.0, 20000.0])
+def test_neighbourhoods_hold_the_circuit_between_their_nodes(length_um):
+    """Over ± 100 GHz 64 nodes follow a delay of 64/(2 pi 100 GHz) = 102 ps. A guide of 8 mm takes 56 ps, one of 20 mm
+    140 ps: its light would be taken for less delayed, so nothing is told."""
+    guide = Straight.on(TECH, length=length_um)
+    chip = Circuit(
+        {"ring": RingAllPass.on(TECH, radius=RADIUS).replace(gap=0.35), "guide": guide},
+        (("ring,o2", "guide,o1"),),
+        (("in", "ring,o1"), ("out", "guide,o2")),
+    )
+    source = PairSource(chip, TECH, "ring", "in", "out", "out", OMEGA, 1)
+    around = jax.jit(lambda: source.lines().around)()
+    if length_um > 1e4:
+        assert np.isnan(around.series.leave).all()
+        return
+    w = np.random.default_rng(1).uniform(-1, 1, 20) * float(around.reach)
+    for k in range(3):
+        exact = source.parts(around.centre[k] + w, ("in",), ("out",))
+        for name, value in around.at(k, jnp.asarray(w))._asdict().items():
+            np.testing.assert_allclose(value, getattr(exact, name), rtol=0, atol=1e-9)
+    assert np.isnan(around.at(0, 1.1 * around.reach[None]).leave).all()
+
+
 def test_rates_of_both_pictures_meet_at_high_finesse():
     """From F = 70 to 2000 they differ by what a round trip loses, 2 pi/F, at most: light is stronger behind the coupler
     than on the mean (0.6 % to 0.2 %)."""

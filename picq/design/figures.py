@@ -58,12 +58,13 @@ class Comb:
 @dataclass(frozen=True)
 class Figure:
     """Base of the figures. Class attributes: ``unit``, ``sense`` (``max``: smaller is better), ``scale``: the change
-    of a residual that counts as much as one of another figure.
+    of a residual that counts as much as one of another figure, ``graded``: residuals are the figure less its bound.
     """
 
     unit: ClassVar[str] = "dB"
     sense: ClassVar[Literal["max", "min"]] = "max"
     scale: ClassVar[float] = 1.0
+    graded: ClassVar[bool] = True
 
     @classmethod
     def options(cls) -> tuple[str, ...]:
@@ -245,6 +246,7 @@ class Passband(Figure):
 
     unit: ClassVar[str] = "GHz"
     sense: ClassVar[Literal["max", "min"]] = "min"
+    graded: ClassVar[bool] = False
     drop_db: float = 1.0
 
     def infeasible(self, bound: float, spacing_ghz: float) -> str:

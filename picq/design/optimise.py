@@ -92,7 +92,7 @@ class Search:
         """A population at the start of a round."""
         u = jnp.asarray(start)
         count = u.shape[0]
-        none = jnp.full(count, jnp.inf)
+        none = jnp.full(count, jnp.inf, float)  # a weak type would have `descend` compiled twice
         return Population(u, jax.vmap(self.optimiser.init)(u), u, none, jnp.zeros(count, bool))
 
     @partial(jax.jit, static_argnums=0)
@@ -258,8 +258,7 @@ def as_drawn(problem: Problem, circuit: Circuit | None = None) -> Design:
     """A circuit, by default the layout's own values, as a design that no search has found."""
     spec = problem.spec
     circuit = problem.measured if circuit is None else circuit
-    figures = np.asarray(problem.figures_array(problem.vector(circuit)))
-    table, unmet = _appraisal(problem, figures)
+    table, unmet = _appraisal(problem, problem.vector(circuit))
     parameters: dict[str, dict[str, Any]] = {}
     for slot in problem.slots:
         value = getattr(circuit.instances[slot.instance], slot.parameter)
@@ -288,23 +287,25 @@ def appraise(problem: Problem, design: Design) -> Design:
     """The design with the figures that it has in the circuit of ``problem`` (routed otherwise, say).
 
     Raises:
-        SpecError: the design belongs to another specification.
+        SpecError: the design belongs to another specification, or its joint spectrum does not lie on the grid.
     """
-    figures = np.asarray(problem.figures_array(problem.vector(design.circuit(problem, whole=False))))
-    table, unmet = _appraisal(problem, figures)
+    table, unmet = _appraisal(problem, problem.vector(design.circuit(problem, whole=False)))
     return replace(design, figures=table, unmet=unmet, status="not met" if unmet else "met")
 
 
-def _appraisal(problem: Problem, figures: np.ndarray) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The table of figures, [figure, channel], and a sentence for each target that is missed."""
+def _appraisal(problem: Problem, x: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The table of a design's figures, and a sentence for each target that is missed."""
     spec = problem.spec
+    problem.check_figures(x)
+    figures = np.asarray(problem.figures_array(x))
     worst = problem.worst(figures)
     met = problem.met(worst)
     table, unmet = {}, []
     for i, (label, target) in enumerate(zip(spec.labels, spec.targets, strict=True)):
         figure = target.measure
         values = dict(zip(spec.channels.outputs, map(float, figures[i]), strict=True))
-        table[label] = {"unit": figure.unit, "sense": figure.sense, "asked": target.bound, "met": bool(met[i]),
+        table[label] = {"unit": figure.unit, "sense": figure.sense, "asked": target.bound, "wanted": target.wanted,
+                        "met": bool(met[i]),
                         "worst": float(worst[i]), "channels": values}  # fmt: skip
         if not met[i]:
             unmet.append(f"{label}: {worst[i]:.3g} {figure.unit}, asked {figure.sense} {target.bound:g} {figure.unit}")

@@ -13,6 +13,7 @@ from picq.errors import PicqError, SpecError
 from picq.optics.operating_point import NITRIDE, SILICON, Medium
 from picq.optics.resonator import wavelength
 from picq.quantum.figures import Analysers, Detection, Drive, check_source, figures
+from picq.quantum.joint_spectrum import check_captured
 from picq.quantum.source import PairSource
 from picq.technology import Technology
 
@@ -32,12 +33,12 @@ class SourceProblem:
     Raises:
         SpecError: an instance or port is unknown or of the wrong kind, the technology's core is not known as a source,
             or analysers follow a continuous pump.
-        NumericsError: the pump lies above threshold.
+        NumericsError: no rate can be told (``picq.quantum.figures.check_source``).
     """
 
     def __init__(self, spec: "Spec", tech: Technology, circuit: Circuit) -> None:
         assert spec.source is not None
-        self.asked, self._channels = spec.source, spec.channels
+        self.asked, self._channels, self._spec = spec.source, spec.channels, spec
         asked = self.asked
         named = (asked.signal, asked.idler)
         self.analysers = tuple(name for name in dict.fromkeys(named) if name in circuit.instances)
@@ -105,7 +106,7 @@ class SourceProblem:
         found = figures(source, lines, self.drive, self.detection, self.medium, analysers, self.asked.points)
         comb = self._channels
         grid = [comb.center_thz * 1e3, comb.ghz[-1], comb.ghz[0]][: 3 if len(comb.ghz) > 1 else 1]
-        offsets = [1e-9 / (2 * np.pi) * line.omega - ghz for line, ghz in zip(lines, grid, strict=False)]
+        offsets = [1e-9 / (2 * np.pi) * line.omega - ghz for line, ghz in zip(lines[:3], grid, strict=False)]
         if self.analysers:
             slowest = jnp.minimum(lines.signal.kappa, lines.idler.kappa)
             found["bin_overlap"] = jnp.exp(-slowest * self._delay_s(circuit, tech, lines))
@@ -113,6 +114,20 @@ class SourceProblem:
             "grid_offset_ghz": jnp.max(jnp.abs(jnp.stack(offsets))),
             "pump_rejection_db": -jnp.max(decibel(source.pump_leak(lines))),
         }
+
+    def check_captured(self, fraction: Any) -> None:
+        """Refuse a joint spectrum of which too little was computed.
+
+        Raises:
+            SpecError: ``fraction`` lies below the specification's ``captured_min``, or is no number.
+        """
+        try:
+            check_captured(fraction, self.asked.captured_min)
+        except SpecError as error:
+            remedy = "raise `points` of the source, or accept less by its `captured_min`"
+            raise self._spec.error(
+                ("source",), error.what, got=error.got, allowed=error.allowed, remedy=remedy
+            ) from None
 
     def _delay_s(self, circuit: Circuit, tech: Technology, lines: Any) -> jax.Array:
         """The shorter of both analysers' delays."""

@@ -9,6 +9,7 @@
       idler: analyser_i
       detectors: {efficiency: 0.8, dark_hz: 100, jitter_ps: 30, window_ps: 500}
       points: 128                                  # frequencies of each photon in the joint spectrum
+      captured_min: 0.99                           # share of the pairs that these have to hold
 
 The pump is the resonance nearest to the comb's centre. The channels' spectra are those of the chip with its ring cut
 open: what filters do to light that passes.
@@ -67,3 +68,4 @@ class SourceSection(Section):
     idler: str
     detectors: Detectors = Field(default_factory=Detectors)
     points: Annotated[int, number("", least=32, most=2048, whole=True)] = 128
+    captured_min: Annotated[float, number("", least=0, most=1)] = 0.99

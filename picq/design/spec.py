@@ -115,11 +115,14 @@ class Variable(Section):
 
 
 class Target(Section):
-    """A figure and what it has to reach; ``band_ghz`` and ``drop_db`` go to the figures that have them."""
+    """A figure and what it has to reach, or that it shall be as good as the others' bounds let it become; ``band_ghz``
+    and ``drop_db`` go to the figures that have them."""
 
     figure: Annotated[str, one_of(_FIGURES)]
     max: Annotated[float, number("the figure's unit")] | None = None
     min: Annotated[float, number("the figure's unit")] | None = None
+    maximise: bool = False
+    minimise: bool = False
     band_ghz: Annotated[float, number("GHz", least=0)] | None = None
     drop_db: Annotated[float, number("dB", above=0)] | None = None
 
@@ -133,6 +136,14 @@ class Target(Section):
                 allowed=kind.sense,
                 remedy=f"write {kind.sense}: …",
             )
+        better, worse = ("minimise", "maximise") if kind.sense == "max" else ("maximise", "minimise")
+        if getattr(self, worse):
+            raise refuse(f"{self.figure} is better the other way", got=worse, allowed=better, at=(worse,))
+        if self.aimed and not kind.graded:
+            raise refuse(
+                f"{self.figure} says only whether a bound is met: it cannot be improved step by step",
+                got=better, allowed=kind.sense, remedy=f"write {kind.sense}: …", at=(better,),
+            )  # fmt: skip
         for option in ("band_ghz", "drop_db"):
             if getattr(self, option) is not None and option not in kind.options():
                 raise refuse(
@@ -147,6 +158,19 @@ class Target(Section):
     def bound(self) -> float | None:
         """The value to reach, None for a figure that is only reported."""
         return self.max if self.max is not None else self.min
+
+    @property
+    def aimed(self) -> bool:
+        """Whether the figure shall be as good as possible."""
+        return self.maximise or self.minimise
+
+    @property
+    def wanted(self) -> str:
+        """What is asked for, for a person; empty of a figure that is only reported."""
+        unit = self.measure.unit
+        bound = "" if self.bound is None else f"{'≤' if self.max is not None else '≥'} {self.bound:g} {unit}".rstrip()
+        aim = "maximise" if self.maximise else "minimise" if self.minimise else ""
+        return ", ".join(part for part in (bound, aim) if part)
 
     @property
     def measure(self) -> Figure:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _STEP = 0.1  # um, over which the decay at the largest solved gap is taken
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
+_STEPS = 16  # of each piece along guides that part, a power of two
 
 OverGaps = Callable[[jax.Array], jax.Array]
 """A quantity of a pair of guides at gaps (um) of shape [nodes]: shape [wl, nodes]."""
@@ -108,6 +109,46 @@ def half_ring(gap: Any, width: Any, radius: Any, reach: Any) -> Places:
     theta = largest * (jnp.asarray(_NODES) + 1) / 2
     weight = largest * jnp.asarray(_WEIGHTS) * radius * jnp.sqrt(jnp.cos(theta))  # both halves
     return Places(gap + outer * (1 - jnp.cos(theta)), weight)
+
+
+def parting(
+    gap: Any, width: Any, width_bus: Any, radius: Any, radius_bus: Any, angle: Any, reach: Any, steps: int = _STEPS
+) -> tuple[Places, Places]:
+    """A ring and a bus that parts from it: an arc that curves away from the ring by ``angle``, then straight on.
+
+    Across from each other lie the places at the same height s above the line through both centres at the start, as in
+    ``ring_pair.two_rings``: g = gap + (R + w/2)(1 - cos theta) + (R_b + w_b/2)(1 - cos theta_b) with sin theta = s/R
+    and sin theta_b = s/R_b, up to ``angle``; behind it the bus goes on along its slope. The path is the mean of both
+    guides', ds/sqrt(cos theta cos theta_b). ``angle`` = 0 is one half of ``half_ring``.
+
+    Args:
+        gap: at the start, um.
+        width, width_bus: drawn, um.
+        radius, radius_bus: of the centre lines, um.
+        angle: by which the bus turns back, rad.
+        reach: drawn gap up to which pairs were solved (``reach``), um; the places end where a straight bus would be
+            twice that further away.
+        steps: of each piece, with two Gauss-Legendre points each.
+
+    Returns:
+        Places beside the bus's arc, and beside its straight, in their order from the start.
+    """
+    end = 1 / jnp.sqrt(1 / (4 * reach * radius) + 1 / radius**2)
+    turned = jnp.minimum(radius_bus * jnp.sin(angle), end)
+    t = ((np.arange(steps)[:, None] + 0.5 + np.array([-0.5, 0.5]) / np.sqrt(3)) / steps).reshape(-1)
+
+    def places(start: Any, stop: Any, opened: Any, cos_bus: Any) -> Places:
+        s = start + (stop - start) * t
+        cos = jnp.sqrt(1 - (s / radius) ** 2)
+        weight = (stop - start) / (2 * steps) / jnp.sqrt(cos * cos_bus(s))
+        return Places(gap + (radius + width / 2) * (1 - cos) + opened(s), weight)
+
+    on_arc = lambda s: jnp.sqrt(1 - (s / radius_bus) ** 2)
+    on_slope = lambda s: jnp.cos(angle) + 0.0 * s
+    arc_opened = lambda s: (radius_bus + width_bus / 2) * (1 - on_arc(s))
+    slope = lambda s: jnp.maximum(s - radius_bus * jnp.sin(angle), 0.0) * jnp.tan(angle)
+    straight_opened = lambda s: (radius_bus + width_bus / 2) * (1 - jnp.cos(angle)) + slope(s)
+    return places(0.0, turned, arc_opened, on_arc), places(turned, end, straight_opened, on_slope)
 
 
 def coupled(

@@ -173,25 +173,31 @@ def resonances(round_trip: Callable[[jax.Array], jax.Array], near: Any, orders: 
         orders: number of each wanted resonance, counted upwards in frequency from the nearest one.
     """
 
-    def seen(omega: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """(round trip, its logarithmic derivative): the latter's imaginary part is the group delay."""
-        value, change = jax.jvp(round_trip, (omega,), (jnp.ones_like(omega),))
-        return value, change / value
-
     turns = 2 * jnp.pi * jnp.asarray(tuple(orders), float)
 
     def step(k: Any, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         """All go to the nearest resonance first, and from there to their own."""
-        value, slope = seen(state[0])
+        value, slope = _sloped(round_trip, state[0])
         delay = jnp.imag(slope)
         return state[0] + (jnp.where(k == _NEWTON, turns, 0.0) - jnp.angle(value)) / delay, delay
 
     start = jnp.broadcast_to(jax.lax.stop_gradient(jnp.asarray(near, float)), turns.shape)
-    omega, delay = jax.lax.stop_gradient(jax.lax.fori_loop(0, 2 * _NEWTON + 1, step, (start, start)))
-    omega = omega - jnp.angle(round_trip(omega)) / delay  # nothing but the root's derivative
-    value, slope = seen(omega)
+    return settled(round_trip, *jax.lax.stop_gradient(jax.lax.fori_loop(0, 2 * _NEWTON + 1, step, (start, start))))
+
+
+def settled(round_trip: Callable[[jax.Array], jax.Array], omega: jax.Array, delay: jax.Array) -> Resonances:
+    """Resonances from where they lie and what a round trip takes there, both to Newton's last step: it adds their
+    derivative. Shapes [resonance]; rad/s and s, or in other units throughout."""
+    omega = omega - jnp.angle(round_trip(omega)) / delay
+    value, slope = _sloped(round_trip, omega)
     loss, delay = -2 * jnp.log(jnp.abs(value)), jnp.imag(slope)
     return Resonances(omega, loss / delay, delay, loss)
+
+
+def _sloped(round_trip: Callable[[jax.Array], jax.Array], omega: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(round trip, its logarithmic derivative): the latter's imaginary part is the group delay."""
+    value, change = jax.jvp(round_trip, (omega,), (jnp.ones_like(omega),))
+    return value, change / value
 
 
 class Dispersion(NamedTuple):

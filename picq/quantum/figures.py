@@ -6,14 +6,16 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from picq.errors import SpecError
+from picq.errors import NumericsError, SpecError
 from picq.optics.operating_point import Cavity, Medium, check_operable, operate, opo_threshold_w
 from picq.quantum import sfwm
 from picq.quantum.checks import check
 from picq.quantum.entanglement import Link, key_rate, time_bin_link, time_slots
 from picq.quantum.gaussian import pairs
 from picq.quantum.joint_spectrum import captured_fraction
+from picq.quantum.neighbourhood import NODES
 from picq.quantum.pump import Gaussian, Pulse, Rectangular, Sech2
 from picq.quantum.schmidt import purity, schmidt_weights
 from picq.quantum.source import JointAmplitude, Lines, PairSource
@@ -242,11 +244,28 @@ def time_bin(
 
 
 def check_source(source: PairSource, drive: Drive, medium: Medium) -> None:
-    """Refuse a continuous pump at which no rate can be told, see ``operating_point.check_operable``.
+    """Refuse a source of which no rate can be told.
 
     Raises:
-        NumericsError: above threshold.
+        NumericsError: light takes too long around the ring for the resonances' neighbourhoods, or a continuous pump
+            lies outside its resonance, above threshold or is not stable (``operating_point.check_operable``).
     """
-    if drive.shape == "cw":
-        cavity = jax.jit(lambda: source.cavity(source.lines().pump))()
-        check_operable(cavity, medium, drive.power_w, detuning_hot=2 * jnp.pi * drive.detuning_hz)
+    cavity = jax.device_get(jax.jit(lambda: source.cavity(source.lines().pump))())
+    if not np.isfinite(cavity.kappa):
+        raise NumericsError(
+            "no resonances are found: they lie outside the guides' tables, or light between the ring and the ports "
+            "takes too long to follow it from 200 linewidths (at most half an FSR) below a resonance to as much above",
+            allowed=f"delays up to {NODES / np.pi:.0f} over that range in Hz",
+            remedy="choose a nearer `pair`; name an analyser with its delay as `signal` or `idler` instead of a port",
+        )
+    if drive.shape != "cw":
+        return
+    width_hz = cavity.kappa / (2 * np.pi)
+    if isinstance(drive.detuning_hz, float) and abs(drive.detuning_hz) > width_hz:
+        raise NumericsError(
+            "the pump lies outside its resonance",
+            got=f"detuning {1e-6 * drive.detuning_hz:g} MHz",
+            allowed=f"at most the linewidth, {1e-6 * width_hz:.4g} MHz: there the ring holds a fifth of the power",
+            remedy="tune the laser, or leave `detuning_mhz` out: it then follows the resonance",
+        )
+    check_operable(cavity, medium, drive.power_w, detuning_hot=2 * jnp.pi * drive.detuning_hz)

@@ -31,9 +31,11 @@ from picq.optics.resonator import (
     launches,
     loops,
     resonances,
+    settled,
     wavelength,
 )
 from picq.quantum.joint_spectrum import Grid, joint_amplitude, tan_grid
+from picq.quantum.neighbourhood import Neighbourhood, neighbourhood
 from picq.quantum.pump import Pulse
 from picq.resonator import Resonator
 from picq.technology import Technology
@@ -41,7 +43,7 @@ from picq.technology import Technology
 _REACH = 200.0  # linewidths to both sides; ``joint_spectrum.captured_fraction`` tells what is beyond
 _RIDGE = 5.0  # over its width a pulse draws the joint spectrum into a ridge narrower than a line
 _DECAYS, _WIDTHS = 40.0, 6.0  # of the pump's window in time: decay times of the ring, and widths of the pulse
-_PUMP_BLOCKS = (
+_PUMP_SAMPLES = (
     8  # pump's frequencies over a photon's; of 128 they hold its spectrum up to 80 linewidths from its centre
 )
 
@@ -80,11 +82,12 @@ class Line(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """The three resonances of a source."""
+    """The three resonances of a source, and its opened circuit around them."""
 
     pump: Line
     signal: Line
     idler: Line
+    around: Neighbourhood
 
     @property
     def mismatch(self) -> jax.Array:
@@ -162,32 +165,34 @@ class PairSource:
         return found, dispersion(found.omega, orders)
 
     def lines(self) -> Lines:
-        """Pump, signal and idler."""
-        found = self.resonances((0, self.pair, -self.pair))
+        """Pump, signal and idler; NaN where the circuit around the ring turns too fast for its neighbourhoods."""
+        near = jax.lax.stop_gradient(self.resonances((0, self.pair, -self.pair)))
+        reach = jnp.minimum(_REACH * jnp.max(near.kappa), jnp.pi / jnp.min(near.delay_s))  # half way to the next ones
 
-        def seen(tech: Technology) -> tuple[Loops, jax.Array]:
+        def seen(tech: Technology) -> Neighbourhood:
             on = dataclasses.replace(self, tech=tech)
-            parts = on.parts(found.omega, (self.pump_port,), self._ends)
-            return parts, _mode(parts)
+            return neighbourhood(lambda omega: on.parts(omega, (self.pump_port,), self._ends), near.omega, reach)
 
         # one evaluation for both: what is left of the loss without that of guides is what couplers take
         techs = jax.tree.map(lambda *v: jnp.stack([jnp.asarray(x, float) for x in v]), self.tech, self.tech.lossless())
-        ends, turns = jax.vmap(seen)(techs)
-        into = jnp.sum(jnp.abs(ends.enter[0, ..., 0, :]) ** 2, -1)
-        out = jnp.sum(jnp.abs(ends.leave[0, ..., ::2, :]) ** 2, -2)
-        shares = (into[0], out[1, 0], out[2, -1])
-        coupled = -2 * jnp.log(jnp.abs(turns[1]))
+        both = jax.vmap(seen)(techs)
+        around, lossless = (jax.tree.map(lambda leaf, k=k: leaf[k], both) for k in (0, 1))
 
         def line(k: int) -> Line:
-            one = Resonances(*(leaf[k] for leaf in found))
-            inner = (one.loss - coupled[k]) / one.delay_s
-            return Line(one.omega, one.kappa, one.rate(shares[k]), inner, one.delay_s)
+            one = settled(lambda w: _mode(around.at(k, w)), jnp.zeros(1), near.delay_s[k : k + 1])
+            ends = around.at(k, one.omega)
+            into = jnp.sum(jnp.abs(ends.enter[0, 0]) ** 2)
+            out = jnp.sum(jnp.abs(ends.leave[0, ::2]) ** 2, 0)
+            coupled = -2 * jnp.log(jnp.abs(_mode(lossless.at(k, one.omega))))
+            rate = one.rate((into, out[0], out[-1])[k])
+            values = (around.centre[k] + one.omega, one.kappa, rate, (one.loss - coupled) / one.delay_s, one.delay_s)
+            return Line(*(jnp.reshape(v, ()) for v in values))
 
-        return Lines(line(0), line(1), line(2))
+        return Lines(line(0), line(1), line(2), around)
 
     def pump_leak(self, lines: Lines) -> jax.Array:
         """Power at the photons' ports over that in the pump's port, at the pumped resonance, [port]."""
-        parts = self.parts(lines.pump.omega[None], (self.pump_port,), self._ends)
+        parts = lines.around.at(0, lines.pump.omega[None] - lines.around.centre[0])
         amplitude = parts.through + fields(parts, self._backscatter()) @ parts.leave
         return jnp.abs(amplitude[0, 0]) ** 2
 
@@ -223,27 +228,20 @@ class PairSource:
             energy_j: of a pulse in the port, J.
             points: frequencies of each photon; the pump has eight times as many.
         """
-        back = self._backscatter()
+        back, around = self._backscatter(), lines.around
         kappa = jnp.minimum(lines.signal.kappa, lines.idler.kappa)
         ridge = jnp.minimum(kappa, _RIDGE / pulse.width)
-        reach = jnp.minimum(_REACH * kappa, jnp.pi / lines.pump.delay_s)  # half way to the next resonances
-        grids = [tan_grid(ridge, points, reach=reach) for _ in range(2)]
-        window = _DECAYS / lines.pump.kappa + _WIDTHS * pulse.width
-        count = _PUMP_BLOCKS * points
-        pump_w = jnp.pi * count / window * jnp.linspace(-1, 1, count)
+        reach = jnp.minimum(_REACH * kappa, jnp.pi / lines.pump.delay_s)
         # references: the lines of the photons, and of the pump their mean
         centre, aside = (lines.signal.omega + lines.idler.omega) / 2, lines.mismatch / 2
-
-        def seen(omega: jax.Array) -> tuple[jax.Array, jax.Array]:
-            parts = self.parts(omega, (self.pump_port,), self._ends)
-            return fields(parts, back)[..., 0, :], emission(parts, back)
-
-        # in blocks of one size, so that one compiled evaluation serves all of them
-        photons = [line.omega + grid.w for line, grid in zip((lines.signal, lines.idler), grids, strict=True)]
-        blocks = jnp.concatenate([(centre + pump_w).reshape(-1, points), jnp.stack(photons)])
-        inner, outer = jax.lax.map(seen, blocks)
-        inside = inner[:_PUMP_BLOCKS].reshape(count, -1)
-        ways = [outer[-2, ..., 0], outer[-1, ..., -1]]
+        starts = jnp.stack([centre, lines.signal.omega, lines.idler.omega]) - around.centre
+        rooms = around.reach - jnp.abs(starts)
+        grids = [tan_grid(ridge, points, reach=jnp.minimum(reach, room)) for room in rooms[1:]]
+        window = _DECAYS / lines.pump.kappa + _WIDTHS * pulse.width
+        count = _PUMP_SAMPLES * points
+        pump_w = jnp.minimum(jnp.pi * count / window, rooms[0]) * jnp.linspace(-1, 1, count)
+        inside = fields(around.at(0, starts[0] + pump_w), back)[..., 0, :]
+        ways = [emission(around.at(k, starts[k] + grids[k - 1].w), back)[..., port] for k, port in ((1, 0), (2, -1))]
         pumped = inside * pulse.spectrum(pump_w + aside)[:, None]
         strength = energy_j * self._strengths(lines.pump) / (2 * jnp.pi)
         psi = joint_amplitude((strength * ways[0]).T, ways[1].T, pumped.T, *grids, pump_w)

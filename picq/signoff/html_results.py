@@ -47,13 +47,12 @@ def specification(tapeout: "TapeOut") -> str:
     rows = []
     for label, target in zip(problem.spec.labels, problem.spec.targets, strict=True):
         designed, unit = tapeout.design.figures[label], target.measure.unit
-        sign, verdict = "≤" if designed["sense"] == "max" else "≥", "met" if designed["met"] else "missed"
-        bound = "none" if target.bound is None else f"{sign} {target.bound:g} {unit}"
+        verdict = "met" if designed["met"] else "missed"
         mark = "<td></td>" if target.bound is None else f'<td class="{verdict}">{verdict}</td>'
         rows.append(
             [
                 f"<td>{escape(title(target))}</td>",
-                number(bound),
+                number(target.wanted or "none"),
                 number(f"{value(designed['worst'], target)} {unit}"),
                 mark,
                 *(number("" if target.bound is None else str(outcome.by_target[label])) for outcome in outcomes),
