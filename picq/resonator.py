@@ -40,10 +40,20 @@ class Resonator(Device):
         """Amplitude that turns back in a round trip of the first loop: pi splitting L n_g/c."""
         if self.splitting_mhz is None:
             return None
+        return jnp.pi * 1e6 * self.splitting_mhz * self._delay_s(wl, tech)
+
+    def turning_back(self, per_cm: Any, tech: Technology) -> Any:
+        """The device with the ``splitting_mhz`` of a first loop of which this power turns back per cm: the inverse of
+        ``backscatter``."""
+        ends = tech.guide(self.cross_section).modes["te0"].ranges.wl
+        power = 1e-4 * self.round_trip_um(tech)[0] * per_cm
+        return self.replace(splitting_mhz=jnp.sqrt(power) / (jnp.pi * 1e6 * self._delay_s(sum(ends) / 2, tech)))
+
+    def _delay_s(self, wl: Any, tech: Technology) -> jax.Array:
+        """Group delay of the first loop in the middle of wavelengths, as its guide has it."""
         middle = jnp.mean(jnp.asarray(wl))
         n, slope = jax.jvp(lambda at: tech.at_site(0).n_eff(self.cross_section, at), (middle,), (jnp.ones(()),))
-        delay = self.round_trip_um(tech)[0] * (n - middle * slope) / C_UM_HZ
-        return jnp.pi * 1e6 * self.splitting_mhz * delay
+        return self.round_trip_um(tech)[0] * (n - middle * slope) / C_UM_HZ
 
     def round_trip(self, omega: jax.Array, tech: Technology) -> jax.Array:
         """Amplitude of a round trip of a device with one loop, at angular frequencies omega (rad/s), shape [n]."""

@@ -40,6 +40,7 @@ class Process:
         gap_nm: change of coupler gaps on top of what the width does.
         temperature_k: chip temperature above the technology's reference.
         slab_nm: thickness of the film left beside ribs.
+        loss_ln: natural logarithm of the propagation loss over the nominal one.
     """
 
     width_nm: Any = 0.0
@@ -47,6 +48,7 @@ class Process:
     gap_nm: Any = 0.0
     temperature_k: Any = 0.0
     slab_nm: Any = 0.0
+    loss_ln: Any = 0.0
 
     def __add__(self, other: "Process") -> "Process":
         return jax.tree.map(jnp.add, self, other)
@@ -223,7 +225,7 @@ class Technology:
         return dataclasses.replace(self, cross_sections=sections, data=data)
 
     def cross_section(self, name: str) -> CrossSection:
-        """The cross-section of that name.
+        """The cross-section of that name, with the propagation loss that it has on this chip.
 
         Raises:
             SpecError: the technology has none of that name.
@@ -234,7 +236,10 @@ class Technology:
                 allowed=", ".join(self.cross_sections),
                 remedy=nearest(name, self.cross_sections),
             )
-        return self.cross_sections[name]
+        xs, change = self.cross_sections[name], self.process.loss_ln
+        if isinstance(change, float) and change == 0:
+            return xs  # drawing needs no arithmetic
+        return dataclasses.replace(xs, loss_db_cm=xs.loss_db_cm * jnp.exp(change))
 
     @property
     def guide_layers(self) -> tuple[Layer, ...]:

@@ -223,7 +223,7 @@ def test_arms_with_mismatch_equal_arms_of_that_width(soi220):
     dev = Awg.on(soi220)
     wl = jnp.asarray(dev.comb.wl[:2])
     sites = len(dev.sites)
-    local = Process(*(jnp.zeros(sites) for _ in range(5)))
+    local = Process(*(jnp.zeros(sites) for _ in range(6)))
     shifted = local.__class__(jnp.full(sites, 0.1), *(jnp.zeros(sites) for _ in range(4)))
     one = dev._arm_amplitudes(wl, soi220.with_mismatch(shifted))
     two = dev._arm_amplitudes(wl, soi220.at(Process(width_nm=0.1)))

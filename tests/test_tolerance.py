@@ -3,12 +3,15 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import yaml
 from scipy.stats import binomtest
 from test_optimise import TREE
 
+from picq.circuit import Circuit
+from picq.components import RingAllPass, Straight
 from picq.design.optimise import optimise
 from picq.design.problem import Problem
 from picq.design.sensitivity import sensitivities
@@ -18,6 +21,7 @@ from picq.design.tolerance import _STREAM, tolerance
 from picq.design.variation import QUANTITIES, Chips, Variation, sources
 from picq.design.yaml_source import Source
 from picq.errors import NumericsError, SpecError
+from picq.technology import Process
 
 GHZ0 = 193.4e3
 N, N_GROUP, N_W, N_T, N_TEMP = 2.447233, 4.1961, 1.5824, 3.7143, 2.004e-4  # strip, 500 × 220 nm, pdk/soi220
@@ -187,6 +191,32 @@ def test_samples_have_the_sigmas_of_the_technology(soi220):
         assert drawn.shape == (4000, 5)
         assert np.std(drawn) == pytest.approx(getattr(variation.local, name), rel=4 / np.sqrt(40000))
         assert np.abs(np.corrcoef(drawn.T) - np.eye(5)).max() < 5 / np.sqrt(4000)
+
+
+def test_rings_turn_back_as_many_small_steps_of_their_walls_would(soi220):
+    """The power is distributed exponentially: its mean and its standard deviation are equal, and the splitting is that
+    which the device's model makes of it. A ring that is told its splitting keeps it."""
+    told = RingAllPass.on(soi220, splitting_mhz=70.0)
+    chip = Circuit({"a": RingAllPass.on(soi220), "b": told}, (), (("in", "a,o1"),))
+    chips = Chips(soi220, 4, 1, 0)
+    wl = jnp.array([1.55])
+
+    def turned(index):
+        ring = chips.made(chip, index).instances["a"]
+        return ring.backscatter(wl, soi220) ** 2
+
+    power = np.asarray(jax.vmap(turned)(jnp.arange(4000)))
+    per_cm = soi220.platform.variation["backscatter"]["power_cm"]
+    assert power.mean() == pytest.approx(per_cm * 1e-4 * 2 * np.pi * 10.0, rel=4 / np.sqrt(4000))
+    assert power.std() == pytest.approx(power.mean(), rel=8 / np.sqrt(4000))
+    assert chips.made(chip, 0).instances["b"] is told
+
+
+def test_loss_varies_by_its_logarithm(soi220):
+    chip = soi220.at(Process(loss_ln=np.log(1.5)))
+    guide = Straight(length=1e4)
+    db = [-20 * np.log10(abs(complex(guide.model(jnp.array([1.55]), t)[("o1", "o2")][0]))) for t in (soi220, chip)]
+    assert db[1] / db[0] == pytest.approx(1.5, rel=1e-9)
 
 
 def test_wrong_variation_is_told(soi220):

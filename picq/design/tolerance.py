@@ -233,8 +233,9 @@ def _fabricate(problem: Problem, circuit: Circuit, indices: jax.Array) -> tuple[
 
     def one(index: jax.Array) -> tuple[dict[str, Any], jax.Array]:
         tech = chips.technology(index)
-        trimmed, powers = problem.trimmed(circuit, tech)
-        made = {"as_fabricated": circuit, **({"trimmed": trimmed} if problem.trims else {})}
+        fabricated = chips.made(circuit, index)
+        trimmed, powers = problem.trimmed(fabricated, tech)
+        made = {"as_fabricated": fabricated, **({"trimmed": trimmed} if problem.trims else {})}
         spectra = {kind: problem.spectra(chip, tech) for kind, chip in made.items()}
         return {kind: (db, problem.measure(db, made[kind], tech)) for kind, db in spectra.items()}, powers
 

@@ -9,6 +9,8 @@ path instead. Its covariance is ``sigma² exp(-d/length_um)`` summed over the ``
 all pairs of points of two paths; a field that is rougher than the points are apart leaves each path a variance of
 sigma² 2 length_um/L by itself, k0 dn/dw sigma sqrt(2 length_um L) in phase. What all paths of a device have in common
 is part of ``global`` and taken out.
+
+Rings differ in what their walls turn back (``roughened``).
 """
 
 import dataclasses
@@ -21,12 +23,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from picq.circuit import Circuit
 from picq.device import Device
 from picq.errors import SpecError, nearest
+from picq.resonator import Resonator
 from picq.technology import Process, Technology
 
-QUANTITIES = {"width_nm": "nm", "thickness_nm": "nm", "gap_nm": "nm", "temperature_k": "K", "slab_nm": "nm"}
+QUANTITIES = {
+    "width_nm": "nm",
+    "thickness_nm": "nm",
+    "gap_nm": "nm",
+    "temperature_k": "K",
+    "slab_nm": "nm",
+    "loss_ln": "",
+}
 """Names and units of the process quantities, in the order of ``Process``."""
+
+_FIRST_DRAW = 5
+"""Quantities of the first draw. Those that came later have one of their own: a seed's chips stay what they were."""
 
 
 def sources(tech: Technology) -> dict[str, dict[str, str]]:
@@ -73,8 +87,11 @@ class Variation:
 
     def sample(self, key: jax.Array, sites: int, blocks: tuple[Block, ...] = ()) -> tuple[Process, Process]:
         """One chip: (global offset with scalar leaves, local offsets with leaves [sites])."""
-        # one draw for all: every call of the generator is compiled anew
-        z = jax.random.normal(key, (len(QUANTITIES), 1 + sites))
+        counts = (_FIRST_DRAW, len(QUANTITIES) - _FIRST_DRAW)
+        draws = [
+            jax.random.normal(k, (n, 1 + sites)) for k, n in zip((key, jax.random.fold_in(key, 1)), counts, strict=True)
+        ]
+        z = jnp.concatenate(draws)
         chip = Process(*(s * z[i, 0] for i, s in enumerate(_values(self.chip))))
         local = [s * z[i, 1:] for i, s in enumerate(_values(self.local))]
         for block in blocks:
@@ -83,6 +100,32 @@ class Variation:
                     drawn = jnp.asarray(block.factors[quantity]) @ z[i, 1 + block.places]
                     local[i] = local[i].at[block.places].set(drawn)
         return chip, Process(*local)
+
+
+def roughened(circuit: Circuit, tech: Technology, key: jax.Array) -> Circuit:
+    """The circuit with the splitting of every ring that is told none drawn, where the technology has statistics of it.
+
+    Waves turned back by many small steps of the walls add up to a complex normal amplitude, so the power turned back is
+    distributed exponentially (Morichetti et al., Appl. Phys. Lett. 96, 081112 (2010)). Its mean grows with length:
+    ``backscatter: power_cm`` of variation.yaml, 1/cm.
+
+    Raises:
+        SpecError: the entry of variation.yaml is no number at or above zero.
+    """
+    if "backscatter" not in tech.platform.variation:
+        return circuit
+    entry = tech.platform.variation["backscatter"]
+    per_cm = _not_negative(f"{tech.name}/variation.yaml: backscatter.power_cm", entry, "power_cm", "1/cm")
+
+    def drawn(device: Device, key: jax.Array) -> Device:
+        if isinstance(device, Circuit):
+            return roughened(device, tech, key)
+        if not isinstance(device, Resonator) or device.splitting_mhz is not None:
+            return device
+        return device.turning_back(per_cm * jax.random.exponential(key), tech)
+
+    keys = enumerate(circuit.instances.items())
+    return circuit.replace(instances={name: drawn(dev, jax.random.fold_in(key, i)) for i, (name, dev) in keys})
 
 
 def blocks_of(tech: Technology, circuit: Device) -> tuple[Block, ...]:
@@ -142,6 +185,10 @@ class Chips:
         with jax.ensure_compile_time_eval():
             return jax.random.fold_in(jax.random.key(self.seed), self.stream)
 
+    def made(self, circuit: Circuit, index: Any) -> Circuit:
+        """The circuit with what the walls of its rings turn back on one chip; see ``roughened``."""
+        return roughened(circuit, self.tech, jax.random.fold_in(jax.random.fold_in(self._key, index), 2))
+
     def technology(self, index: Any) -> Technology:
         """The technology as one chip and its places have it."""
         chip, local = self.offsets(index)
@@ -160,9 +207,12 @@ def _sigmas(name: str, part: str, entries: Mapping[str, Any]) -> Process:
             raise SpecError(
                 f"{where}: unknown quantity", allowed=", ".join(QUANTITIES), remedy=nearest(quantity, QUANTITIES)
             )
-        sigma = entry.get("sigma") if isinstance(entry, Mapping) else None
-        if isinstance(sigma, bool) or not isinstance(sigma, (int, float)) or not 0 <= sigma < float("inf"):
-            allowed = f"a number >= 0 in {QUANTITIES[quantity]}"
-            raise SpecError(f"{where}.sigma is wrong", got=repr(sigma), allowed=allowed)
-        sigmas[quantity] = float(sigma)
+        sigmas[quantity] = _not_negative(f"{where}.sigma", entry, "sigma", QUANTITIES[quantity])
     return Process(**sigmas)
+
+
+def _not_negative(where: str, entry: Any, name: str, unit: str) -> float:
+    value = entry.get(name) if isinstance(entry, Mapping) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise SpecError(f"{where} is wrong", got=repr(value), allowed=f"a number >= 0 in {unit}".removesuffix(" in "))
+    return float(value)

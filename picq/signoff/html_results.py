@@ -12,6 +12,7 @@ from picq.design.grid import C_UM_GHZ
 from picq.design.problem import Problem
 from picq.design.statistics import PERCENTILES
 from picq.design.tolerance import Heaters
+from picq.resonator import Resonator
 from picq.signoff import plots
 from picq.signoff.markup import figure, named, number, table, title, value
 
@@ -232,7 +233,8 @@ def sensitivities(tapeout: "TapeOut") -> str:
             for name in process
             for part in ("global", "local")
         ]
-        + _fields(problem),
+        + _fields(problem)
+        + _backscatter(problem),
         range(2, 3),
     )
     designed = table(
@@ -258,6 +260,18 @@ def _fields(problem: Problem) -> list[list[str]]:
         ]
         for name, entries in fields.items()
         for entry in entries
+    ]
+
+
+def _backscatter(problem: Problem) -> list[list[str]]:
+    """A row on what walls turn back, where a circuit has rings and the technology statistics."""
+    entry = problem.tech.platform.variation.get("backscatter")
+    rings = any(isinstance(device, Resonator) for device in problem.measured.flat().instances.values())
+    if entry is None or not rings:
+        return []
+    mean = number(f"mean {entry['power_cm']:g} /cm, exponential")
+    return [
+        ["<td>power turned back</td><td>every ring</td>", mean, f'<td class="small">{escape(entry["source"])}</td>']
     ]
 
 

@@ -31,6 +31,8 @@ _UNITS = {"nm": "nm", "um": "um", "k": "K", "mw": "mW", "db": "dB", "ghz": "GHz"
 def named(name: str) -> str:
     """A name in code, ending in its unit, for people: ``width_nm`` as ``width (nm)``."""
     *words, last = name.split("_")
+    if last == "ln":
+        return f"ln({' '.join(words)})"
     return f"{' '.join(words)} ({_UNITS[last]})" if words and last in _UNITS else " ".join([*words, last])
 
 
