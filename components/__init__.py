@@ -13,6 +13,7 @@ from .mmi import Mmi1x2, Mmi2x2
 from .mzi import Mzi
 from .pad import Pad
 from .photonic_molecule import PhotonicMolecule
+from .pulley_coupler import PulleyCoupler
 from .pump_filter import PumpFilter
 from .ring import RingAddDrop, RingAllPass
 from .ring_coupler import RingCoupler
@@ -32,6 +33,7 @@ DEVICES = {
         Taper,
         Coupler,
         RingCoupler,
+        PulleyCoupler,
         RingAllPass,
         RingAddDrop,
         RingDualMzi,
@@ -62,6 +64,7 @@ __all__ = [  # noqa: RUF022  in the order of DEVICES
     "Taper",
     "Coupler",
     "RingCoupler",
+    "PulleyCoupler",
     "RingAllPass",
     "RingAddDrop",
     "RingDualMzi",

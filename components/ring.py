@@ -6,9 +6,11 @@ import gdsfactory as gf
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from picq import layout
 from picq.device import bounds, device, param, setting
+from picq.errors import SpecError
 from picq.optics.phase_shifter import power_to_restore, ring_resistance, thermo_optic
 from picq.optics.waveguide import amplitude_db, propagate
 from picq.resonator import Resonator
@@ -16,18 +18,38 @@ from picq.sdict import SDict, reciprocal
 from picq.slabs import join_slabs
 from picq.technology import Technology
 
+from .pulley_coupler import PulleyCoupler
 from .ring_coupler import RingCoupler
 
 
 @device
 class _Ring(Resonator):
-    """What both have in common: a lower half beside its bus, and what a heater above the right half does."""
+    """What both have in common: a lower half beside its bus, and what a heater above the right half does.
+
+    With ``angle_deg`` or ``bus_width`` the (lower) coupler is a ``pulley_coupler``, and the ring no racetrack.
+    """
 
     radius: float | None = param(
         default=None, lower=1.0, upper=500.0, unit="um", step=0.001, doc="of the arcs; the cross-section's by default"
     )
     gap: float = param(default=0.2, lower=0.05, upper=2.0, unit="um", step=0.002, doc="smallest gap to the (lower) bus")
     length: float = param(default=0.0, lower=0.0, upper=1000.0, unit="um", step=0.002, doc="straights of a racetrack")
+    angle_deg: float | None = param(
+        default=None,
+        lower=0.0,
+        upper=90.0,
+        unit="deg",
+        step=0.01,
+        doc="(lower) bus bent about the ring; straight by default",
+    )
+    bus_width: float | None = param(
+        default=None,
+        lower=0.2,
+        upper=5.0,
+        unit="um",
+        step=0.002,
+        doc="of the (lower) bus; the cross-section's by default",
+    )
     power_mw: float = param(default=0.0, lower=0.0, upper=2000.0, unit="mw", doc="heater power")
     splitting_mhz: float | None = param(
         default=None, lower=0.0, upper=1e5, unit="mhz", doc="of resonances by backscattering; none by default"
@@ -53,6 +75,40 @@ class _Ring(Resonator):
 
     def _radius(self, tech: Technology) -> Any:
         return tech.cross_section(self.cross_section).radius if self.radius is None else self.radius
+
+    def _low(self, tech: Technology) -> RingCoupler | PulleyCoupler:
+        """The (lower) coupler.
+
+        Raises:
+            SpecError: a racetrack has a bus that follows its arc, or of another width.
+        """
+        if self.angle_deg is None and self.bus_width is None:
+            return self._coupler(self.gap, tech)
+        angle: Any = 0.0 if self.angle_deg is None else self.angle_deg
+        if isinstance(self.length, Tracer):
+            angle = jnp.where(self.length > 0, jnp.nan, angle)  # traced values cannot be refused
+        elif self.length > 0:
+            raise SpecError(
+                f"{self.name}: only beside a ring without straights may a bus be bent, or of another width",
+                got=f"length {float(self.length):g} um",
+                allowed="length 0 with angle_deg or bus_width",
+                remedy="leave out either length, or angle_deg and bus_width",
+            )
+        radius, width, section = self._radius(tech), self.bus_width, self.cross_section
+        return PulleyCoupler(radius=radius, gap=self.gap, angle_deg=angle, bus_width=width, cross_section=section)
+
+    def _draw_low(self, c: gf.Component, tech: Technology) -> gf.ComponentReference:
+        """The (lower) coupler, with the ring's middle where ``_draw_heater`` and ``_upper_half`` have it."""
+        low = c << layout.build(self._low(tech), tech)
+        middle = tech.cross_section(self.cross_section).width + self.gap + self._radius(tech)
+        low.move((0.0, layout.on_grid(middle - low.ports["o4"].center[1])))
+        layout.record(c, layout.instance_segments(c, low, "coupler"))
+        for name in ("o1", "o2"):
+            c.add_port(name, port=low.ports[name])
+        return low
+
+    def waivers(self, tech: Technology) -> dict[str, str]:
+        return self._low(tech).waivers(tech)
 
     def _coupler(self, gap: Any, tech: Technology) -> RingCoupler:
         return RingCoupler(radius=self._radius(tech), gap=gap, length=self.length, cross_section=self.cross_section)
@@ -80,10 +136,10 @@ class RingAllPass(_Ring):
               ╰── length ──■ e1
         o1 ───────────────────────── o2       gap
 
-    Model: ``ring_coupler`` closed by the upper half. Away from resonance the bus goes by; on resonance the power
-    through is ((t - a)/(1 - t a))² with t the coupler's amplitude and a that of a round trip (Yariv, Electron. Lett.
-    36, 321 (2000), eq. 10). The heater adds (2 pi/wl) dn_eff/dT theta power to the round trip, theta of a filament
-    that follows a ring (``picq.optics.heat``).
+    Model: ``ring_coupler`` or ``pulley_coupler``, closed by the upper half. Away from resonance the bus goes by; on
+    resonance the power through is ((t - a)/(1 - t a))² with t the coupler's amplitude and a that of a round trip
+    (Yariv, Electron. Lett. 36, 321 (2000), eq. 10). The heater adds (2 pi/wl) dn_eff/dT theta power to the round trip,
+    theta of a filament that follows a ring (``picq.optics.heat``).
     """
 
     name: ClassVar[str] = "ring_all_pass"
@@ -94,7 +150,7 @@ class RingAllPass(_Ring):
         return ("coupler", "arc")
 
     def opened(self, wl: jax.Array, tech: Technology) -> SDict:
-        bus = self._coupler(self.gap, tech).model(wl, tech.at_site(0))
+        bus = self._low(tech).model(wl, tech.at_site(0))
         arc = self._arc(wl, tech) * self._heated(wl, tech)
         return reciprocal(
             {
@@ -115,17 +171,14 @@ class RingAllPass(_Ring):
 
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
-        coupler = c << layout.build(self._coupler(self.gap, tech), tech)
-        layout.record(c, layout.instance_segments(c, coupler, "coupler"))
-        for name in ("o1", "o2"):
-            c.add_port(name, port=coupler.ports[name])
+        self._draw_low(c, tech)
         layout.draw_path(c, self._upper_half(tech), tech, self.cross_section, segment="arc")
         self._draw_heater(c, tech)
         join_slabs(c, tech)
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:
-        coupler = self._coupler(self.gap, tech).paths(tech)
+        coupler = self._low(tech).paths(tech)
         return {**{f"coupler/{k}": v for k, v in coupler.items()}, "arc": np.pi * self._radius(tech) + self.length}
 
     def _upper_half(self, tech: Technology) -> gf.Path:
@@ -151,8 +204,8 @@ class RingAddDrop(_Ring):
               ╰── length ──■ e1
         o1 ───────────────────────── o2       gap
 
-    Model: two ``ring_coupler``, each of whose rings is a half. On resonance the power from o1 to o3 is
-    a (1 - t1²)(1 - t2²)/(1 - t1 t2 a)² (Yariv, Electron. Lett. 36, 321 (2000)).
+    Model: two ``ring_coupler``, each of whose rings is a half; the lower one may be a ``pulley_coupler``. On resonance
+    the power from o1 to o3 is a (1 - t1²)(1 - t2²)/(1 - t1 t2 a)² (Yariv, Electron. Lett. 36, 321 (2000)).
     """
 
     name: ClassVar[str] = "ring_add_drop"
@@ -166,7 +219,7 @@ class RingAddDrop(_Ring):
         return ("coupler", "drop")
 
     def opened(self, wl: jax.Array, tech: Technology) -> SDict:
-        low = self._coupler(self.gap, tech).model(wl, tech.at_site(0))
+        low = self._low(tech).model(wl, tech.at_site(0))
         high = self._coupler(self.gap_drop, tech).model(wl, tech.at_site(1))
         warm = self._heated(wl, tech)
         # up the right side, from the lower half's o4 to the upper half's o3, and on to its o4, where the cut is
@@ -186,14 +239,11 @@ class RingAddDrop(_Ring):
 
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
-        low = c << layout.build(self._coupler(self.gap, tech), tech)
+        low = self._draw_low(c, tech)
         high = c << layout.build(self._coupler(self.gap_drop, tech), tech)
         high.rotate(180)
         high.move(high.ports["o3"].center, low.ports["o4"].center)
-        for part, name in ((low, "coupler"), (high, "drop")):
-            layout.record(c, layout.instance_segments(c, part, name))
-        for name, port in (("o1", low.ports["o1"]), ("o2", low.ports["o2"])):
-            c.add_port(name, port=port)
+        layout.record(c, layout.instance_segments(c, high, "drop"))
         for name, port in (("o3", high.ports["o2"]), ("o4", high.ports["o1"])):
             c.add_port(name, port=port)
         self._draw_heater(c, tech)
@@ -201,5 +251,5 @@ class RingAddDrop(_Ring):
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:
-        parts = {"coupler": self._coupler(self.gap, tech), "drop": self._coupler(self.gap_drop, tech)}
+        parts = {"coupler": self._low(tech), "drop": self._coupler(self.gap_drop, tech)}
         return {f"{name}/{k}": v for name, part in parts.items() for k, v in part.paths(tech).items()}

@@ -46,12 +46,14 @@ def beside(tech: "Technology", cross_section: str, wl: Any, width: Any) -> Besid
     kappa_12 = sqrt(kappa_11 kappa_22), each of two equal guides: a tail falls by the mean of both decays between the
     cores where both have one propagation constant. Each index rises by as much as beside its like.
 
-    Against finite elements of the whole cross-section (tests/oracles), the difference of the supermodes' indices,
+    Against finite elements of the whole cross-section, the difference of the supermodes' indices,
     sqrt((n_1 - n_2 + shift_1 - shift_2)² + (2 kappa_12/k)²), is
 
-    - straight, where the detuning is below the coupling: 0.1 to 0.6 % too large; where it is ten times the coupling
-      0.2 to 1 % (silicon at 0.2 um, nitride 800 nm thick at 0.5 um), and up to 5 % at gaps of half of these. There
-      the guides hardly exchange power.
+    - straight, where the detuning is of the order of the coupling: 0.1 to 0.6 % too large; where it is six times the
+      coupling and more, 0.2 to 1.4 % (silicon at 0.2 um, nitride 800 nm thick at 0.5 um), and 5 % at half these gaps.
+      There the guides hardly exchange power, and mostly the phase of a long pair is wrong;
+    - concentric, at 0.5 um of gap on nitride 400 nm thick with the detuning 0.8 of the coupling: 3 % too large for a
+      narrower bus, 1 % too small for a broader one; on the other guides within 1.5 % up to three times the coupling;
     - concentric and phase-matched by the bend: see ``Narrowed.concentric``.
 
     Args:
@@ -80,11 +82,14 @@ def _widened(tech: "Technology", cross_section: str, width: Any) -> "Technology"
 class Narrowed(NamedTuple):
     """A bend of a guide of another width than the cross-section's, scaled from the fits at that width.
 
-    Curvature moves a mode sideways by about the cube of its width (in a slab between hard walls by its fourth power, but
-    it is by the cladding's tails broader than its core). Against bent modes of the whole cross-section: c of the
-    index' rise c/R² of nitride 1500 x 800 nm narrowed to 1174 and 1015 nm is 0.469 and 0.326 of itself, and the
-    cubes are 0.480 and 0.310; of silicon 500 x 220 nm narrowed to 425 nm 0.77 and 0.61, where all of c/R² at 10 um is
-    2 % of the coupling at a gap of 0.2 um.
+    Curvature moves a mode sideways by about the cube of its width: by the fourth power of an effective width that is
+    larger than the core. Against bent modes of the whole cross-section, over those of its own width:
+
+    - F - 1: nitride 1500 x 800 nm narrowed to 1015 nm 0.35, the cube 0.31; 1000 x 400 nm to 720 nm 0.44, the cube 0.37.
+    - c of the index' rise c/R²: nitride 1500 x 800 nm narrowed to 1174 and 1015 nm 0.47 and 0.33, the cubes 0.48 and
+      0.31. Where light reaches far out of a narrow core c stays: silicon 500 x 220 nm narrowed to 425 nm 0.77, the cube
+      0.61; 1000 x 400 nm to 720 nm 1.03, the cube 0.37. There c/R² itself is at most 2 % of the coupling where bends
+      have twice their least radius.
 
     Attributes:
         bend: of the cross-section's own width.
@@ -107,17 +112,19 @@ class Narrowed(NamedTuple):
 
         (F(inner)/F(outer))^1.65: the inner mode moves towards the other guide, the outer one away from it. F of a
         ring and a straight bus holds besides that the bus's phase fronts are flat, which takes back some of it; here
-        they turn with the ring, so the power is above 1. Its value makes kappa right that finite elements of the whole
-        bent cross-section have for guides phase-matched by the bend: within 0.3 % on silicon 500 x 220 nm at
-        R = 5, 10, 20 um (1.074, 1.027, 1.009 at a gap of 0.2 um) and on nitride 1500 x 800 nm at 60 and 114 um (1.087,
-        1.034 at 0.5 um); from 0.1 to 0.3 um of gap on silicon at 10 um within 0.5 %.
+        they turn with the ring, so the power is above 1. Its value was fitted to kappa of guides that the bend brings
+        in phase, by finite elements of the whole bent cross-section: silicon 500 x 220 nm at R = 5, 10, 20 um (1.074,
+        1.027, 1.009 at a gap of 0.2 um) and nitride 1500 x 800 nm at 60 and 114 um (1.087, 1.034 at 0.5 um), all within
+        0.3 %. Not fitted: 0.4 % on silicon at 0.1 um, 0.7 % on nitride 1500 x 800 nm at 0.35 um, 0.05 % on nitride
+        800 x 800 nm and 1000 x 400 nm at 60 um and 0.5 um (tests/oracles/test_oracle_pulley.py).
         """
         return (self.bend.coupling_factor(curvature_own) / self.coupling_factor(curvature)) ** _PARALLEL
 
     def excess(self, wl: Any, length: Any, curvature: Any, decay: Any) -> jax.Array:
         """As ``Bend.excess``; ``decay``: of the radiation with the radius over the own width's (``radiation_decay``).
 
-        Only the exponent of a exp(-b R) is scaled: a is that of the own width.
+        Only the exponent of a exp(-b R) is scaled; a is that of the own width, twice what bent modes of nitride
+        narrowed as above have.
         """
         lost = self.bend.radiated(curvature / decay) * length
         return jnp.exp(2j * jnp.pi * self.index_rise(curvature) * length / jnp.asarray(wl) - lost / 2)
@@ -128,7 +135,8 @@ def radiation_decay(tech: "Technology", cross_section: str, wl: Any, width: Any)
 
     b = 2 k n (acosh(n/n_0) - sqrt(1 - (n_0/n)²)) with n_0 the index outside: the light's decay on its way from the
     guide to the radius where it has the speed of light there (Marcuse, Bell Syst. Tech. J. 50, 2551 (1971), exact in
-    place of his expansion).
+    place of his expansion). Against bent modes: nitride 1500 x 800 nm narrowed to 1015 nm 0.807, solved 0.842;
+    1000 x 400 nm to 720 nm 0.583, solved 0.588.
     """
     point, film = tech.point(cross_section), tech.platform.film
     around = [n for m in (film.cladding, film.box) for n in principal_indices(m, wl, point.temperature_k)]
@@ -136,7 +144,7 @@ def radiation_decay(tech: "Technology", cross_section: str, wl: Any, width: Any)
     if point.slab is not None:
         floor = film.film_index(wl, point.slab, point.temperature_k)
 
-    def decay(n: jax.Array) -> jax.Array:
+    def decay(n: Any) -> Any:
         return n * (jnp.arccosh(n / floor) - jnp.sqrt(1 - (floor / n) ** 2))
 
     return decay(tech.n_eff(cross_section, wl, width)) / decay(tech.n_eff(cross_section, wl))
@@ -166,11 +174,12 @@ class Turn:
 
 def turn(kappa: Any, delta: Any, aside: Any = 0.0) -> Turn:
     """exp(i (kappa s_x + aside s_y + delta s_z)) with the Pauli matrices; all in rad, any shapes that broadcast."""
-    square = kappa**2 + delta**2 + aside**2
-    tiny = square < _SMALL
-    angle = jnp.sqrt(jnp.where(tiny, 1.0, square))
-    cos = jnp.where(tiny, 1 - square / 2, jnp.cos(angle))
-    sinc = jnp.where(tiny, 1 - square / 6, jnp.sin(angle) / angle)
+    square: Any = kappa**2 + delta**2 + aside**2
+    tiny: Any = square < _SMALL
+    moved: Any = jnp.where(tiny, 1.0, square)
+    angle: Any = jnp.sqrt(moved)
+    cos: Any = jnp.where(tiny, 1 - square / 2, jnp.cos(angle))
+    sinc: Any = jnp.where(tiny, 1 - square / 6, jnp.sin(angle) / angle)
     return Turn(cos + 1j * sinc * delta, sinc * (1j * kappa + aside))
 
 
@@ -184,7 +193,7 @@ def along(kappa: Any, delta: Any) -> Turn:
         kappa, delta: times the points' quadrature weights, rad, two points a step and a power of two of steps, shape
             [wl, 2 steps] in the order of the light's way.
     """
-    (k1, k2), (d1, d2) = ((f[..., ::2], f[..., 1::2]) for f in (kappa, delta))
+    k1, k2, d1, d2 = (f[..., i::2] for f in (kappa, delta) for i in (0, 1))
     parts = turn(k1 + k2, d1 + d2, -2 / np.sqrt(3) * (d2 * k1 - k2 * d1))
     while parts.a.shape[-1] > 1:
         early, late = (jax.tree.map(lambda f, i=i: f[..., i::2], parts) for i in (0, 1))
