@@ -12,6 +12,7 @@ BENCHES = (
     "bench_modes",
     "bench_joint_spectrum",
     "bench_clicks",
+    "bench_fdfd",
     "bench_drc",
     "bench_start",
 )

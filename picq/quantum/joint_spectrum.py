@@ -24,7 +24,6 @@ from picq.errors import SpecError
 from picq.quantum.pump import Pulse
 from picq.quantum.schmidt import product
 
-_BLOCK = 64  # powers exp(i w dt) computed directly; the others are products
 _GAUSS = 0.5 + 15**0.5 / 10 * np.array([-1, 0, 1])  # three points of Gauss, of order 6
 
 
@@ -137,21 +136,13 @@ def joint_amplitude(signal: Any, idler: Any, pump: Any, signal_grid: Grid, idler
     t = start + dt * jnp.arange(times)
     turned = pump * jnp.exp(-1j * step * start * jnp.arange(count))
     field = step / (2 * jnp.pi) * jnp.fft.fft(turned, times) * jnp.exp(-1j * pump_w[0] * t)
-    waves = _phases(signal_grid.w, start, dt, times), _phases(idler_grid.w, start, dt, times)
+    waves = [jnp.exp(1j * grid.w[:, None] * t) for grid in (signal_grid, idler_grid)]
     squared = product(waves[0] * (dt * field**2)[..., None, :], waves[1])
     total = signal_grid.w[:, None] + idler_grid.w
     inside = (total >= 2 * pump_w[0]) & (total <= 2 * pump_w[-1])  # beyond, samples of time repeat the spectrum
     sections = signal[..., :, None] * idler[..., None, :] * squared
     phi = jnp.sum(sections.reshape(-1, *sections.shape[-2:]), 0)
     return jnp.where(inside, phi, 0.0) * jnp.sqrt(signal_grid.weight)[:, None] * jnp.sqrt(idler_grid.weight)
-
-
-def _phases(w: jax.Array, start: Any, step: Any, count: int) -> jax.Array:
-    """exp(i w t) [n, count] at equally spaced times, as products of few exponentials, which cost more."""
-    blocks = -(-count // _BLOCK)
-    within = jnp.exp(1j * w[:, None] * (step * jnp.arange(_BLOCK)))
-    before = jnp.exp(1j * w[:, None] * (start + step * _BLOCK * jnp.arange(blocks)))
-    return (before[:, :, None] * within[:, None, :]).reshape(len(w), -1)[:, :count]
 
 
 def time_grid(width: float, end: float, n: int = 400, centres: tuple[float, ...] = (0.0,)) -> TimeGrid:

@@ -67,10 +67,12 @@ def neighbourhood(parts: Callable[[jax.Array], Loops], centre: jax.Array, reach:
     )
 
     def delay(leaf: jax.Array) -> jax.Array:
-        """From the two nodes in the middle; any number would do, this one leaves the least to the series."""
-        first, second = NODES // 2 - 1, NODES // 2
-        turned = jnp.angle(leaf[:, first] * jnp.conj(leaf[:, second]))
-        return jax.lax.stop_gradient(turned / (w[first] - w[second]))
+        """From node to node, weighted by power: where filters let nothing pass, phases mean nothing. Any number would
+        do; this one leaves little to the series."""
+        inner = slice(NODES // 4, 3 * NODES // 4)  # where the nodes are nearly equally far apart
+        near = leaf[:, inner]
+        turned = jnp.angle(jnp.sum(near[:, :-1] * jnp.conj(near[:, 1:]), 1))
+        return jax.lax.stop_gradient(-turned / jnp.mean(jnp.diff(w[inner])))
 
     def expand(leaf: jax.Array, delay_s: jax.Array) -> jax.Array:
         still = leaf * jnp.exp(-1j * jnp.moveaxis(jnp.multiply.outer(w, delay_s), 0, 1))

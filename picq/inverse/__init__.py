@@ -1,0 +1,1 @@
+"""Inverse design: a differentiable field solver in two dimensions and what is built on it."""
