@@ -11,6 +11,7 @@ BENCHES = (
     "bench_awg",
     "bench_modes",
     "bench_joint_spectrum",
+    "bench_source_tolerance",
     "bench_clicks",
     "bench_fdfd",
     "bench_drc",

@@ -122,7 +122,7 @@ class Search:
 
         def risk(index: jax.Array) -> jax.Array:
             tech = self.chips.technology(index)
-            return problem.risk_of(problem.trimmed(self.chips.made(circuit, index), tech)[0], tech)
+            return problem.risk_of(problem.trimmed(self.chips.made(circuit, index), tech)[0], tech, circuit)
 
         return jnp.mean(jax.vmap(risk)(jnp.arange(count)))
 

@@ -175,9 +175,12 @@ class Problem:
         """Transmissions in dB on the fine grid, [channel, point]."""
         return decibel(self.power(circuit, tech, self.comb.ghz))
 
-    def measure(self, db: jax.Array, circuit: Circuit, tech: Technology) -> jax.Array:
-        """Figures of a circuit with these spectra in dB on its chip, [figure, channel], as ``spec.labels``."""
-        return self._measured(db, circuit, self._found(circuit, tech))
+    def measure(self, db: jax.Array, circuit: Circuit, tech: Technology, designed: Circuit | None = None) -> jax.Array:
+        """Figures of a circuit with these spectra in dB on its chip, [figure, channel], as ``spec.labels``.
+
+        ``designed`` is the circuit of a chip made as designed, for figures of two chips; None: ``circuit``.
+        """
+        return self._measured(db, circuit, self._found(circuit, tech, designed))
 
     def _measured(self, db: jax.Array, circuit: Circuit, found: Mapping[str, Any]) -> jax.Array:
         extents = self._extents(circuit)
@@ -191,10 +194,10 @@ class Problem:
 
         return jnp.stack([figure_of(figure) for figure in self.figures_asked])
 
-    def _found(self, circuit: Circuit, tech: Technology) -> Mapping[str, Any]:
+    def _found(self, circuit: Circuit, tech: Technology, designed: Circuit | None = None) -> Mapping[str, Any]:
         """Results of the source where a figure is taken from them."""
         asked = any(isinstance(figure, SourceFigure) for figure in self.figures_asked)
-        return self.source.results(circuit, tech) if self.source and asked else {}
+        return self.source.results(circuit, tech, designed=designed) if self.source and asked else {}
 
     def _extents(self, circuit: Circuit) -> list[tuple[Any, Any]]:
         """Of the devices that know theirs, as they were designed."""
@@ -228,11 +231,13 @@ class Problem:
         probes = {round(p, 6) for figure, bound, _ in self._wanted for p in figure.probes(bound)}
         return np.array(sorted(probes or {0.0}))
 
-    def _residuals(self, circuit: Circuit, tech: Technology) -> tuple[list[jax.Array], list[jax.Array]]:
+    def _residuals(
+        self, circuit: Circuit, tech: Technology, designed: Circuit | None = None
+    ) -> tuple[list[jax.Array], list[jax.Array]]:
         """(of each bound, of each aim) the residuals in units of its figure's scale, flat."""
         ghz = self.comb.channels_ghz[:, None] + self._offsets
         db = decibel(self.power(circuit, tech, ghz))
-        found = self._found(circuit, tech)
+        found = self._found(circuit, tech, designed)
 
         def of(figure: Figure, bound: float) -> jax.Array:
             if isinstance(figure, Area):
@@ -255,14 +260,14 @@ class Problem:
         terms = [jnp.mean(jax.nn.softplus(r + _MARGIN)) for r in bounds] + [_PULL * jnp.mean(r) for r in aims]
         return jnp.sum(jnp.stack(terms)) if terms else jnp.zeros(())
 
-    def risk_of(self, circuit: Circuit, tech: Technology) -> jax.Array:
+    def risk_of(self, circuit: Circuit, tech: Technology, designed: Circuit | None = None) -> jax.Array:
         """How badly a chip fails: softplus(2 (largest residual/scale + 1/2)); far below 1 on a chip that passes. Aims
         pull as they do in the loss.
 
         Its mean over chips follows the fraction that fails (measured over 32 designs: correlation 0.91), while the
         loss follows the margin of the nominal design and says little about yield.
         """
-        bounds, aims = self._residuals(circuit, tech)
+        bounds, aims = self._residuals(circuit, tech, designed)
         pull = sum((_PULL * jnp.mean(r) for r in aims), jnp.zeros(()))
         return pull + (jax.nn.softplus(2 * (jnp.concatenate(bounds).max() + 0.5)) if bounds else 0.0)
 

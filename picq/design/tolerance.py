@@ -184,7 +184,7 @@ def tolerance(
     spec = problem.spec
     count = spec.tolerance.samples if samples is None else samples
     variation = Variation.of(problem.tech)
-    chips = _chips(problem, len(circuit.sites))
+    chips = chips_of(problem, len(circuit.sites))
     _check_ranges(problem, chips, count)
     kinds = ("as_fabricated", "trimmed") if problem.trims else ("as_fabricated",)
     outputs, points = len(spec.channels.outputs), problem.comb.ghz.size
@@ -194,7 +194,7 @@ def tolerance(
     passed = dict.fromkeys(kinds, 0)
     for first in range(0, count, chunk):
         size = min(chunk, count - first)
-        made, power = _fabricate(problem, circuit, jnp.arange(first, first + chunk))
+        made, power = fabricated(problem, circuit, jnp.arange(first, first + chunk))
         for kind in kinds:
             db, measured = (np.asarray(array)[:size] for array in made[kind])
             _check_finite(chips, measured, first)
@@ -222,22 +222,23 @@ def tolerance(
     )
 
 
-def _chips(problem: Problem, sites: int) -> Chips:
+def chips_of(problem: Problem, sites: int) -> Chips:
+    """The chips of a problem's tolerance analysis, for a circuit with that many places."""
     return Chips(problem.tech, sites, problem.spec.seed, _STREAM, problem.places)
 
 
 @partial(jax.jit, static_argnums=0)
-def _fabricate(problem: Problem, circuit: Circuit, indices: jax.Array) -> tuple[dict[str, Any], jax.Array]:
+def fabricated(problem: Problem, circuit: Circuit, indices: jax.Array) -> tuple[dict[str, Any], jax.Array]:
     """For each kind (spectra in dB, figures) over samples, and the heater powers of the trimmed ones."""
-    chips = _chips(problem, len(circuit.sites))
+    chips = chips_of(problem, len(circuit.sites))
 
     def one(index: jax.Array) -> tuple[dict[str, Any], jax.Array]:
         tech = chips.technology(index)
-        fabricated = chips.made(circuit, index)
-        trimmed, powers = problem.trimmed(fabricated, tech)
-        made = {"as_fabricated": fabricated, **({"trimmed": trimmed} if problem.trims else {})}
+        rough = chips.made(circuit, index)
+        trimmed, powers = problem.trimmed(rough, tech)
+        made = {"as_fabricated": rough, **({"trimmed": trimmed} if problem.trims else {})}
         spectra = {kind: problem.spectra(chip, tech) for kind, chip in made.items()}
-        return {kind: (db, problem.measure(db, made[kind], tech)) for kind, db in spectra.items()}, powers
+        return {kind: (db, problem.measure(db, made[kind], tech, circuit)) for kind, db in spectra.items()}, powers
 
     return jax.vmap(one)(indices)
 

@@ -110,7 +110,8 @@ def frequency_bin_link(
         state: modes of the signal's bins, then of the idler's, ``each`` Schmidt modes in every one: as
             ``pairs(mu * abs(c)**2, angle(c))`` has them for amplitudes c of bins 1, 2, … pairwise.
         mixing: measured amplitudes [2 outcomes, bin] of Alice and Bob where bins interfere. More than two bins are
-            crosstalk; phases are scanned on the first.
+            crosstalk; phases are scanned on the first. Or [2 outcomes, way, bin], of ways to a detector that do not
+            interfere, as those of light that has two frequencies when it gets there.
         apart: the same where bins are told apart: the demultiplexers, with their crosstalk.
         efficiency: of detectors (Alice's outcome 0, 1, Bob's outcome 0, 1), [4] or scalar.
         dark: probability of a dark click per window, [4] or scalar.
@@ -222,33 +223,41 @@ def _link(
     each: int,
 ) -> Link:
     for a in (*mixing, *apart):
-        if a.ndim != 2 or a.shape[0] != 2 or 2 * a.shape[1] * each != state.modes:
+        if a.ndim not in (2, 3) or a.shape[0] != 2 or 2 * a.shape[-1] * each != state.modes:
             raise SpecError(
                 "link: an analyser does not fit the state",
                 got=f"shape {a.shape}, {state.modes} modes",
-                allowed=f"[2 outcomes, {state.modes / (2 * each):g} bins]",
+                allowed=f"[2 outcomes, {state.modes / (2 * each):g} bins], ways to each outcome between them",
                 remedy="the state has as many modes for the signal as for the idler, `each` in every bin",
             )
 
+    ways = max(a.shape[1] if a.ndim == 3 else 1 for a in (*mixing, *apart))
+    mixing, apart = ((_by_ways(one, ways), _by_ways(other, ways)) for one, other in (mixing, apart))
     beats = _beats(state, mixing, four.efficiency, each)
     signs = np.array([[1.0, -1.0], [-1.0, 1.0]])
     start = jnp.repeat(jnp.angle(jnp.stack([beats[0, 0], jnp.sum(signs * beats)])), np.array([2, 5]))
     phases = _PHASES - jnp.stack([start, jnp.zeros(7)], -1)
-    bins = mixing[0].shape[1]
-    turned = jnp.where(np.arange(bins) == 0, jnp.exp(1j * phases[..., None]), 1.0)[:, :, None, :] * jnp.stack(mixing)
-    chips = jnp.concatenate([turned, jnp.stack(apart)[None].astype(complex)])  # setting, side, outcome, bin
-    chips = jnp.einsum("tsob,sr->tsorb", chips, jnp.eye(2)).reshape(8, 4, 2 * bins)
+    bins = mixing[0].shape[-1]
+    turn = jnp.where(np.arange(bins) == 0, jnp.exp(1j * phases[..., None]), 1.0)[:, :, None, None, :]
+    chips = jnp.concatenate([turn * jnp.stack(mixing), jnp.stack(apart)[None].astype(complex)])
+    chips = jnp.einsum("tsowb,sr->tsowrb", chips, jnp.eye(2)).reshape(8, 4 * ways, 2 * bins)  # setting, side, outcome …
     settings = lambda mixed, told: jnp.concatenate([jnp.broadcast_to(mixed, (7, 4)), told[None]])
     detectors = Detectors(
         settings(four.efficiency, four_apart.efficiency),
         settings(four.dark, four_apart.dark),
-        tuple(tuple(range(k * each, (k + 1) * each)) for k in range(4)),
+        tuple(tuple(range(k * ways * each, (k + 1) * ways * each)) for k in range(4)),
     )
     p = click_probabilities(state.through(chips, each), detectors)
     high, low = p[:2, 1, :, 1].sum((1, 2))
     gains, errors = sifted(p[2:])
     e = 1 - 2 * errors[1:5]
     return Link((high - low) / (high + low), e[0] + e[1] + e[2] - e[3], errors[0], errors[5], gains[0], gains[5])
+
+
+def _by_ways(analyser: jax.Array, ways: int) -> jax.Array:
+    """[outcome, way, bin], with ways that nothing takes to make up the number."""
+    own = analyser if analyser.ndim == 3 else analyser[:, None]
+    return jnp.pad(own, ((0, 0), (0, ways - own.shape[1]), (0, 0)))
 
 
 def _beats(state: GaussianState, mixing: tuple[jax.Array, jax.Array], efficiency: jax.Array, each: int) -> jax.Array:
@@ -260,7 +269,7 @@ def _beats(state: GaussianState, mixing: tuple[jax.Array, jax.Array], efficiency
     half = state.modes // 2
     bins = half // each
     m = state.m[:half, half:].reshape(bins, each, bins, each)
-    m = jnp.einsum("ia,akbl,jb->abijkl", mixing[0], m, mixing[1])
+    m = jnp.einsum("iva,akbl,jwb->abivjwkl", mixing[0], m, mixing[1])
     own, rest = m[0, 0], m[1:, 1:].sum((0, 1))
     seen = efficiency[:2, None] * efficiency[None, 2:]
-    return seen * jnp.einsum("ijkl,ijkl->ij", own, jnp.conj(rest))
+    return seen * jnp.einsum("ivjwkl,ivjwkl->ij", own, jnp.conj(rest))

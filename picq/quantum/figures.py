@@ -1,102 +1,42 @@
 """What a pair source on a chip delivers: from its ring, pump and detectors to rates, purity and key."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from picq.errors import NumericsError, SpecError
-from picq.optics.operating_point import Cavity, Medium, check_operable, operate, opo_threshold_w
+from picq.optics.operating_point import (
+    Cavity,
+    Medium,
+    OperatingPoint,
+    check_operable,
+    operate,
+    opo_threshold_w,
+)
 from picq.quantum import sfwm
-from picq.quantum.checks import check
-from picq.quantum.entanglement import Link, key_rate, time_bin_link, time_slots
+from picq.quantum.apparatus import Detection, Drive
+from picq.quantum.comb import (
+    Comb,
+    Pairs,
+    comb_figures,
+    continuous_pairs,
+    frequency_bins,
+    link_figures,
+    pulsed_pairs,
+)
+from picq.quantum.entanglement import Link, time_bin_link, time_slots
 from picq.quantum.gaussian import pairs
 from picq.quantum.joint_spectrum import captured_fraction
+from picq.quantum.lines import Lines
 from picq.quantum.neighbourhood import NODES
-from picq.quantum.pump import Gaussian, Pulse, Rectangular, Sech2
+from picq.quantum.pair_amplitude import JointAmplitude, amplitudes
 from picq.quantum.schmidt import purity, schmidt_weights
-from picq.quantum.source import JointAmplitude, Lines, PairSource
-
-Shape = Literal["cw", "gaussian", "sech2", "rectangular"]
-SHAPES: dict[str, Callable[[Any], Pulse]] = {"gaussian": Gaussian, "sech2": Sech2, "rectangular": Rectangular}
+from picq.quantum.source import PairSource
 
 _MODES = 4  # Schmidt modes that a link's clicks follow; the last takes what is left
-
-
-@dataclass(frozen=True)
-class Drive:
-    """Light in the pump's port.
-
-    Attributes:
-        power_w: mean power.
-        shape: ``cw`` or a pulse's.
-        fwhm_s: of the pulses' intensity (a rectangular one's duration); unused for ``cw``.
-        repetition_hz: of the pulses, or of the pairs of pulses of a time-bin link; unused for ``cw``.
-        bins: pulses per period: 2 where time-bin analysers follow.
-        detuning_hz: of a laser that follows the pumped resonance, from it.
-
-    Raises:
-        SpecError: a concrete number makes no sense, or the shape is unknown.
-    """
-
-    power_w: Any
-    shape: Shape = "cw"
-    fwhm_s: Any = None
-    repetition_hz: Any = None
-    bins: int = 1
-    detuning_hz: Any = 0.0
-
-    def __post_init__(self) -> None:
-        """Check concrete numbers."""
-        check("pump power", self.power_w, "W", least=0)
-        if self.shape == "cw":
-            return
-        if self.shape not in SHAPES:
-            raise SpecError("unknown shape of pump pulses", got=self.shape, allowed=", ".join(("cw", *SHAPES)))
-        for what, value, unit in (("width of the pulses", self.fwhm_s, "s"), ("repetition", self.repetition_hz, "Hz")):
-            if value is None:
-                raise SpecError(f"{what} of a pulsed pump is missing", allowed=f"a number in {unit}")
-            check(what, value, unit, above=0)
-
-    @property
-    def pulse(self) -> Pulse:
-        """One pulse of unit energy."""
-        return SHAPES[self.shape](self.fwhm_s)
-
-    @property
-    def energy_j(self) -> Any:
-        """Of one pulse, J."""
-        return self.power_w / (self.repetition_hz * self.bins)
-
-
-@dataclass(frozen=True)
-class Detection:
-    """Detectors, alike for both photons.
-
-    Attributes:
-        efficiency: 0 … 1.
-        dark_hz: dark counts, 1/s.
-        jitter_s: standard deviation of one detector's error in time.
-        window_s: of coincidence, full width.
-
-    Raises:
-        SpecError: a concrete number makes no sense.
-    """
-
-    efficiency: Any = 1.0
-    dark_hz: Any = 0.0
-    jitter_s: Any = 0.0
-    window_s: Any = 1e-9
-
-    def __post_init__(self) -> None:
-        """Check concrete numbers."""
-        check("efficiency of the detectors", self.efficiency, "", least=0, most=1)
-        check("dark counts", self.dark_hz, "1/s", least=0)
-        check("jitter", self.jitter_s, "s", least=0)
-        check("window", self.window_s, "s", above=0)
 
 
 @dataclass(frozen=True)
@@ -121,6 +61,7 @@ def figures(
     medium: Medium,
     analysers: Analysers | None = None,
     points: int = 128,
+    comb: Comb | None = None,
 ) -> dict[str, jax.Array]:
     """Figures of a source, scalars; ``picq.design.source_figures`` says what each is, units in the names.
 
@@ -132,9 +73,10 @@ def figures(
         medium: what the core does at high power.
         analysers: at the source's two ports; only with pulses.
         points: frequencies of each photon in the joint spectrum.
+        comb: what is asked of all the source's pairs, besides; its bins' link takes the place of analysers.
 
     Raises:
-        SpecError: analysers behind a continuous pump.
+        SpecError: analysers behind a continuous pump, or a comb of a source with one pair.
     """
     cavity = source.cavity(lines.pump)
     found = {
@@ -148,15 +90,53 @@ def figures(
     if drive.shape == "cw":
         if analysers is not None:
             raise SpecError("time-bin analysers behind a continuous pump", remedy="give the pump a pulse shape")
-        return found | _continuous(lines, cavity, drive, detection, medium)
+        point = _operated(cavity, drive, medium)
+        found |= _continuous(lines, cavity, point, drive, detection)
+        if comb is None:
+            return found
+        return found | _of_all(_continuous_pairs(lines, cavity, point, detection), comb, jnp.ones(1), detection)
     amplitude = source.amplitude(lines, drive.pulse, drive.energy_j, points)
-    return found | pulsed(lines, amplitude, drive, detection, analysers)
+    found |= pulsed(lines, amplitude, drive, detection, analysers)
+    if comb is None:
+        return found
+    weights = jnp.ones(1) if comb.bins is None else temporal_modes(amplitude)
+    return found | _of_all(_pulsed_pairs(source, lines, drive, detection, points), comb, weights, detection)
+
+
+def _of_all(made: Pairs, comb: Comb, weights: jax.Array, detection: Detection) -> dict[str, jax.Array]:
+    found = comb_figures(made, comb.filters, detection)
+    if comb.bins is None:
+        return found
+    return found | link_figures(frequency_bins(made, comb, weights, detection), made.trials_hz)
+
+
+def all_pairs(
+    source: PairSource, lines: Lines, drive: Drive, detection: Detection, medium: Medium, points: int = 128
+) -> Pairs:
+    """What each of the source's pairs makes. Arguments as for ``figures``."""
+    if drive.shape != "cw":
+        return _pulsed_pairs(source, lines, drive, detection, points)
+    cavity = source.cavity(lines.pump)
+    return _continuous_pairs(lines, cavity, _operated(cavity, drive, medium), detection)
+
+
+def _operated(cavity: Cavity, drive: Drive, medium: Medium) -> OperatingPoint:
+    return operate(cavity, medium, drive.power_w, detuning_hot=2 * jnp.pi * drive.detuning_hz)
+
+
+def _continuous_pairs(lines: Lines, cavity: Cavity, point: OperatingPoint, detection: Detection) -> Pairs:
+    coupled = sfwm.drive(cavity.gamma_w_m, cavity.v_g, point.p_circ_w)
+    return continuous_pairs(lines, coupled, point.added_pair, point.mismatch, detection)
+
+
+def _pulsed_pairs(source: PairSource, lines: Lines, drive: Drive, detection: Detection, points: int) -> Pairs:
+    psi = amplitudes(source.emitter(lines), drive.pulse, drive.energy_j, points)
+    return pulsed_pairs(lines, psi, drive.repetition_hz * drive.bins, detection)
 
 
 def _continuous(
-    lines: Lines, cavity: Cavity, drive: Drive, detection: Detection, medium: Medium
+    lines: Lines, cavity: Cavity, point: OperatingPoint, drive: Drive, detection: Detection
 ) -> dict[str, jax.Array]:
-    point = operate(cavity, medium, drive.power_w, detuning_hot=2 * jnp.pi * drive.detuning_hz)
     kappa_s, kappa_i = (line.kappa + point.added_pair for line in (lines.signal, lines.idler))
     coupled = sfwm.drive(cavity.gamma_w_m, cavity.v_g, point.p_circ_w)
     rate = sfwm.pair_rate_all_orders_hz(coupled, kappa_s, kappa_i, lines.mismatch + point.mismatch)
@@ -214,12 +194,13 @@ def pulsed(
     if analysers is None:
         return found
     link = time_bin(made, amplitude, (escape_s, escape_i), detection, analysers)
-    return found | {
-        "visibility": link.visibility,
-        "chsh": link.chsh,
-        "qber": link.qber,
-        "key_rate_hz": drive.repetition_hz * key_rate(link.gain_bins, link.qber_bins, link.qber_phase),
-    }
+    return found | link_figures(link, drive.repetition_hz)
+
+
+def temporal_modes(amplitude: JointAmplitude) -> jax.Array:
+    """Schmidt weights as clicks follow them, [mode]: the largest, and all others as one."""
+    weights = schmidt_weights(amplitude.psi)
+    return jnp.concatenate([weights[: _MODES - 1], jnp.sum(weights[_MODES - 1 :])[None]])
 
 
 def time_bin(
@@ -234,9 +215,7 @@ def time_bin(
         detection: detectors.
         analysers: behind the source's ports.
     """
-    weights = schmidt_weights(amplitude.psi)
-    weights = jnp.concatenate([weights[: _MODES - 1], jnp.sum(weights[_MODES - 1 :])[None]])
-    state = pairs(made * jnp.tile(weights, 2))
+    state = pairs(made * jnp.tile(temporal_modes(amplitude), 2))
     ways = (slots * jnp.sqrt(eta) for slots, eta in zip(analysers.slots(), escape, strict=True))
     dark = -jnp.expm1(-jnp.asarray(detection.dark_hz) * detection.window_s)
     alice, bob = ways

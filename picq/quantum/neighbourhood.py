@@ -16,6 +16,7 @@ from picq.optics.resonator import Loops
 
 NODES = 64
 """Frequencies at each centre: delays may be up to 64/reach, and differ by 20/reach between ways to one port."""
+_ORDERS = 44  # of the series that are kept: what lies beyond is noise of the arithmetic, which slopes would amplify
 _TAIL = 1e-10  # of the largest coefficient: a series that ends above it does not hold what is between its nodes
 
 
@@ -39,7 +40,7 @@ class Neighbourhood(NamedTuple):
         x = jnp.asarray(w) / self.reach
         inside = jnp.abs(x) <= 1 + 1e-9
         angle = jnp.arccos(jnp.where(inside, x, 0.0) * (1 - 1e-9))
-        powers = jnp.where(inside[:, None], jnp.cos(angle[:, None] * np.arange(NODES)), jnp.nan)
+        powers = jnp.where(inside[:, None], jnp.cos(angle[:, None] * np.arange(_ORDERS)), jnp.nan)
 
         def part(series: jax.Array, delay_s: jax.Array) -> jax.Array:
             return jnp.tensordot(powers, series[k], 1) * jnp.exp(1j * jnp.multiply.outer(w, delay_s[k]))
@@ -50,15 +51,15 @@ class Neighbourhood(NamedTuple):
 def neighbourhood(parts: Callable[[jax.Array], Loops], centre: jax.Array, reach: jax.Array) -> Neighbourhood:
     """Evaluate ``parts`` (of angular frequencies [n]) around each centre, once for all.
 
-    Series that have not ended after ``NODES`` terms, because light takes too long past the loops, become NaN.
+    Series that have not ended after ``_ORDERS`` terms, because light takes too long past the loops, become NaN.
 
     Args:
         parts: of the opened circuit.
         centre: rad/s, [centre].
         reach: rad/s, scalar.
     """
-    orders, count = np.arange(NODES), centre.shape[0]
-    angles = np.pi * (orders + 0.5) / NODES
+    orders, count = np.arange(_ORDERS), centre.shape[0]
+    angles = np.pi * (np.arange(NODES) + 0.5) / NODES
     transform = np.cos(np.outer(orders, angles)) * 2 / NODES  # values at the nodes to coefficients
     transform[0] /= 2
     w = reach * np.cos(angles) / (1 - 1e-9)

@@ -8,13 +8,15 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from picq.circuit import Circuit
 from picq.cut import Cuts, opened
+from picq.device import Device
 from picq.errors import NumericsError
 from picq.optics import kerr
 from picq.optics.operating_point import Cavity
@@ -34,65 +36,14 @@ from picq.optics.resonator import (
     settled,
     wavelength,
 )
-from picq.quantum.joint_spectrum import Grid, joint_amplitude, tan_grid
+from picq.quantum.lines import Line, Lines
 from picq.quantum.neighbourhood import Neighbourhood, neighbourhood
+from picq.quantum.pair_amplitude import REACH, Emitter, JointAmplitude, amplitude, frame
 from picq.quantum.pump import Pulse
 from picq.resonator import Resonator
 from picq.technology import Technology
 
-_REACH = 200.0  # linewidths to both sides; ``joint_spectrum.captured_fraction`` tells what is beyond
-_RIDGE = 5.0  # over its width a pulse draws the joint spectrum into a ridge narrower than a line
-_DECAYS, _WIDTHS = 40.0, 6.0  # of the pump's window in time: decay times of the ring, and widths of the pulse
-_PUMP_SAMPLES = (
-    8  # pump's frequencies over a photon's; of 128 they hold its spectrum up to 80 linewidths from its centre
-)
-
-
-class Line(NamedTuple):
-    """One resonance as a port sees it, scalars; rates in rad/s.
-
-    Attributes:
-        omega: angular frequency, rad/s.
-        kappa: decay rate of the energy in all.
-        kappa_port: part of it that leaves by the port (or would, were the light to go backwards: the pump's port).
-        kappa_i: part that is lost in the ring.
-        delay_s: group delay of a round trip.
-    """
-
-    omega: jax.Array
-    kappa: jax.Array
-    kappa_port: jax.Array
-    kappa_i: jax.Array
-    delay_s: jax.Array
-
-    @property
-    def escape(self) -> jax.Array:
-        """Chance that light in the ring leaves by the port."""
-        return self.kappa_port / self.kappa
-
-    @property
-    def q(self) -> jax.Array:
-        """Loaded quality factor."""
-        return self.omega / self.kappa
-
-    @property
-    def q_i(self) -> jax.Array:
-        """Quality factor by the losses in the ring alone."""
-        return self.omega / self.kappa_i
-
-
-class Lines(NamedTuple):
-    """The three resonances of a source, and its opened circuit around them."""
-
-    pump: Line
-    signal: Line
-    idler: Line
-    around: Neighbourhood
-
-    @property
-    def mismatch(self) -> jax.Array:
-        """omega_s + omega_i - 2 omega_p without light, rad/s: D_int of both together."""
-        return self.signal.omega + self.idler.omega - 2 * self.pump.omega
+D = TypeVar("D", bound=Device)
 
 
 @dataclass(frozen=True)
@@ -106,6 +57,7 @@ class PairSource:
         pump_port, signal_port, idler_port: exposed ports; the last two may be one.
         pump_omega: the resonance nearest to this angular frequency is pumped, rad/s.
         pair: the photons' resonances are this many above (signal) and below (idler) the pump's.
+        others: further pairs, counted likewise.
 
     Raises:
         SpecError: the instance is no resonator, or a port is unknown.
@@ -119,6 +71,7 @@ class PairSource:
     idler_port: str
     pump_omega: Any
     pair: int = 1
+    others: tuple[int, ...] = ()
 
     @cached_property
     def _opened(self) -> tuple[Circuit, Cuts]:
@@ -165,9 +118,10 @@ class PairSource:
         return found, dispersion(found.omega, orders)
 
     def lines(self) -> Lines:
-        """Pump, signal and idler; NaN where the circuit around the ring turns too fast for its neighbourhoods."""
-        near = jax.lax.stop_gradient(self.resonances((0, self.pair, -self.pair)))
-        reach = jnp.minimum(_REACH * jnp.max(near.kappa), jnp.pi / jnp.min(near.delay_s))  # half way to the next ones
+        """Pump, signals and idlers; NaN where the circuit around the ring turns too fast for its neighbourhoods."""
+        orders = (0, *(sign * m for m in (self.pair, *self.others) for sign in (1, -1)))
+        near = jax.lax.stop_gradient(self.resonances(orders))
+        reach = jnp.minimum(REACH * jnp.max(near.kappa), jnp.pi / jnp.min(near.delay_s))  # half way to the next ones
 
         def seen(tech: Technology) -> Neighbourhood:
             on = dataclasses.replace(self, tech=tech)
@@ -178,17 +132,42 @@ class PairSource:
         both = jax.vmap(seen)(techs)
         around, lossless = (jax.tree.map(lambda leaf, k=k: leaf[k], both) for k in (0, 1))
 
-        def line(k: int) -> Line:
-            one = settled(lambda w: _mode(around.at(k, w)), jnp.zeros(1), near.delay_s[k : k + 1])
+        def line(k: jax.Array, port: jax.Array, delay_s: jax.Array) -> Line:
+            one = settled(lambda w: _mode(around.at(k, w)), jnp.zeros(1), delay_s[None])
             ends = around.at(k, one.omega)
             into = jnp.sum(jnp.abs(ends.enter[0, 0]) ** 2)
             out = jnp.sum(jnp.abs(ends.leave[0, ::2]) ** 2, 0)
             coupled = -2 * jnp.log(jnp.abs(_mode(lossless.at(k, one.omega))))
-            rate = one.rate((into, out[0], out[-1])[k])
+            rate = one.rate(jnp.stack([into, out[0], out[-1]])[port])
             values = (around.centre[k] + one.omega, one.kappa, rate, (one.loss - coupled) / one.delay_s, one.delay_s)
             return Line(*(jnp.reshape(v, ()) for v in values))
 
-        return Lines(line(0), line(1), line(2), around)
+        numbers = np.arange(len(orders))
+        ports = np.where(numbers > 0, 2 - numbers % 2, 0)
+        found = jax.vmap(line)(jnp.asarray(numbers), jnp.asarray(ports), near.delay_s)
+        pump, signal, idler = (jax.tree.map(lambda leaf, k=k: leaf[k], found) for k in range(3))
+        signals, idlers = (jax.tree.map(lambda leaf, k=k: leaf[k::2], found) for k in (1, 2))
+        return Lines(pump, signal, idler, signals, idlers, around)
+
+    def lines_beside(self, reference: "PairSource") -> tuple[Lines, Lines]:
+        """Lines of this source and of another one that was made otherwise, in one evaluation of the circuit.
+
+        Args:
+            reference: of the same circuit, with other values of parameters or another technology.
+        """
+        circuits = [_told(source.circuit) for source in (self, reference)]
+        there = self.tech.mismatch
+        level = None if there is None else jax.tree.map(jnp.zeros_like, there)
+        techs = [self.tech, reference.tech.with_mismatch(reference.tech.mismatch or level)]
+
+        def stacked(*leaves: Any) -> jax.Array:
+            return jnp.stack(jnp.broadcast_arrays(*(jnp.asarray(leaf, float) for leaf in leaves)))
+
+        both = jax.vmap(lambda circuit, tech: dataclasses.replace(self, circuit=circuit, tech=tech).lines())(
+            jax.tree.map(stacked, *circuits), jax.tree.map(stacked, *techs)
+        )
+        first, second = (jax.tree.map(lambda leaf, k=k: leaf[k], both) for k in (0, 1))
+        return first, second
 
     def pump_leak(self, lines: Lines) -> jax.Array:
         """Power at the photons' ports over that in the pump's port, at the pumped resonance, [port]."""
@@ -214,13 +193,12 @@ class PairSource:
             thermal_k_mw=theta,
         )
 
-    def amplitude(self, lines: Lines, pulse: Pulse, energy_j: Any, points: int = 256) -> "JointAmplitude":
-        """Joint amplitude of pairs that leave by the two ports, per pulse, from the circuit's own transfer matrices.
+    def emitter(self, lines: Lines) -> Emitter:
+        """What joint amplitudes are computed from."""
+        return Emitter(lines, self._backscatter(), self._strengths(lines.pump))
 
-        psi = gamma L E S(ws) I(wi) B(ws + wi), summed over loops and senses; S and I are the ways out, B the spectrum
-        of the squared field in the ring (``joint_spectrum``), of a pulse of unit energy in the port. The asymptotic
-        fields of Liscidini, Helt & Sipe, Phys. Rev. A 85, 013833 (2012), with the field taken as constant along a loop,
-        which is exact to O(1/finesse); |psi|² dws dwi/4 pi² is a number of pairs.
+    def amplitude(self, lines: Lines, pulse: Pulse, energy_j: Any, points: int = 256) -> JointAmplitude:
+        """Joint amplitude of pairs that leave by the two ports, per pulse (``pair_amplitude``).
 
         Args:
             lines: of this source.
@@ -228,24 +206,8 @@ class PairSource:
             energy_j: of a pulse in the port, J.
             points: frequencies of each photon; the pump has eight times as many.
         """
-        back, around = self._backscatter(), lines.around
-        kappa = jnp.minimum(lines.signal.kappa, lines.idler.kappa)
-        ridge = jnp.minimum(kappa, _RIDGE / pulse.width)
-        reach = jnp.minimum(_REACH * kappa, jnp.pi / lines.pump.delay_s)
-        # references: the lines of the photons, and of the pump their mean
-        centre, aside = (lines.signal.omega + lines.idler.omega) / 2, lines.mismatch / 2
-        starts = jnp.stack([centre, lines.signal.omega, lines.idler.omega]) - around.centre
-        rooms = around.reach - jnp.abs(starts)
-        grids = [tan_grid(ridge, points, reach=jnp.minimum(reach, room)) for room in rooms[1:]]
-        window = _DECAYS / lines.pump.kappa + _WIDTHS * pulse.width
-        count = _PUMP_SAMPLES * points
-        pump_w = jnp.minimum(jnp.pi * count / window, rooms[0]) * jnp.linspace(-1, 1, count)
-        inside = fields(around.at(0, starts[0] + pump_w), back)[..., 0, :]
-        ways = [emission(around.at(k, starts[k] + grids[k - 1].w), back)[..., port] for k, port in ((1, 0), (2, -1))]
-        pumped = inside * pulse.spectrum(pump_w + aside)[:, None]
-        strength = energy_j * self._strengths(lines.pump) / (2 * jnp.pi)
-        psi = joint_amplitude((strength * ways[0]).T, ways[1].T, pumped.T, *grids, pump_w)
-        return JointAmplitude(psi, *grids)
+        at = frame(lines, pulse, points)
+        return JointAmplitude(amplitude(self.emitter(lines), pulse, energy_j, at), at.signal, at.idler)
 
     def spectral_rate(self, lines: Lines, power_w: Any, omega: jax.Array) -> jax.Array:
         """Pairs per second and per Hz of signal frequency that leave by the two ports, far below threshold.
@@ -271,17 +233,13 @@ class PairSource:
         return kerr.gamma(self._place, self.resonator.cross_section, wavelength(pump.omega)) * lengths
 
 
-class JointAmplitude(NamedTuple):
-    """psi of a pulse's pairs times the roots of the quadrature's weights, [ns, ni]: sum |psi|² is a number of pairs."""
-
-    psi: jax.Array
-    signal: Grid
-    idler: Grid
-
-    @property
-    def pairs(self) -> jax.Array:
-        """Mean number of pairs per pulse at the two ports."""
-        return jnp.sum(jnp.abs(self.psi) ** 2)
+def _told(device: D) -> D:
+    """With a splitting of zero where rings are told none: circuits of drawn and of undrawn rings are then alike."""
+    if isinstance(device, Circuit):
+        return device.replace(instances={name: _told(inner) for name, inner in device.instances.items()})
+    if isinstance(device, Resonator) and device.splitting_mhz is None:
+        return device.replace(splitting_mhz=0.0)
+    return device
 
 
 def _mode(parts: Loops) -> jax.Array:

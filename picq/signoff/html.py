@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from picq.signoff import html_mask, html_results
+from picq.signoff import html_mask, html_results, html_source
 
 if TYPE_CHECKING:
     from picq.signoff.export import Nominal, TapeOut
@@ -37,6 +37,7 @@ def page(tapeout: "TapeOut", nominal: "Nominal", manifest: Mapping[str, Any], gd
         "verdict": verdict,
         "specification": html_results.specification(tapeout),
         "spectra": html_results.spectra(tapeout, nominal) + html_results.notes(tapeout),
+        "source": html_source.section(tapeout),
         "distributions": html_results.distributions(tapeout, nominal),
         "sensitivities": html_results.sensitivities(tapeout),
         "heaters": html_results.heaters(tapeout),

@@ -251,7 +251,7 @@ def mask_picture(gds: Path, tech: Technology, box: Box | None = None, width: int
     # the ruler stands in the lower margin
     view.zoom_box(area.enlarged(0.03 * area.width(), 0.05 * area.height()))
     height = round(width * min(max(area.height() / area.width(), 0.3), 1.2))
-    return _address("image/png", view.get_pixels_with_options(width, height).to_png_data())
+    return address("image/png", view.get_pixels_with_options(width, height).to_png_data())
 
 
 _SOLID, _HOLLOW = 0, 1  # KLayout's dither patterns
@@ -272,8 +272,8 @@ _VIEW = {
 def _svg(canvas: Canvas) -> str:
     buffer = io.BytesIO()
     canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return _address("image/svg+xml", buffer.getvalue())
+    return address("image/svg+xml", buffer.getvalue())
 
 
-def _address(kind: str, content: bytes) -> str:
+def address(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
