@@ -474,8 +474,12 @@ LINKED = ("visibility", "chsh", "qber", "key_rate_hz", "comb_rate_hz", "comb_uni
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "changes"),
-    [(LINKED, {}), (LINKED, {"source__pump": PULSES, "source__points": 64})],
-    ids=["continuous", "pulses"],
+    [
+        pytest.param(LINKED, {}, id="continuous"),
+        pytest.param(
+            LINKED, {"source__pump": PULSES, "source__points": 64}, id="pulses", marks=pytest.mark.exhaustive
+        ),
+    ],
 )  # fmt: skip
 def test_gradients_of_combs_and_links(keys, changes):
     """To gap and temperature, against central differences of fourth order."""
