@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from awg_table import DESIGNS, measured
+from mismatch import at_sites
 from test_devices import check_mask, drawn
 
 from picq import layout, pdk
@@ -222,10 +223,7 @@ def test_arms_with_mismatch_equal_arms_of_that_width(soi220):
     """First order in local offsets: 0.1 nm against the tables themselves leaves k0 d2n/dw2 (0.1 nm)² L/2 < 1e-4 rad."""
     dev = Awg.on(soi220)
     wl = jnp.asarray(dev.comb.wl[:2])
-    sites = len(dev.sites)
-    local = Process(*(jnp.zeros(sites) for _ in range(6)))
-    shifted = local.__class__(jnp.full(sites, 0.1), *(jnp.zeros(sites) for _ in range(4)))
-    one = dev._arm_amplitudes(wl, soi220.with_mismatch(shifted))
+    one = dev._arm_amplitudes(wl, soi220.with_mismatch(at_sites(len(dev.sites), width_nm=0.1)))
     two = dev._arm_amplitudes(wl, soi220.at(Process(width_nm=0.1)))
     assert np.abs(np.angle(np.asarray(one / two))).max() < 1e-4
     assert np.array_equal(steps(3), [-1.0, 0.0, 1.0])

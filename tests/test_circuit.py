@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from mismatch import at_sites
 
 from picq import network
 from picq.circuit import Circuit
@@ -232,8 +233,7 @@ def test_vmap_over_the_leaves_of_a_circuit(soi220):
 def test_each_site_sees_its_own_mismatch(soi220):
     c = mzi()
     offsets = jnp.array([1.0, -2.0, 3.0, 0.5])  # of a, b, t, z in nm
-    zero = jnp.zeros(4)
-    found = c.model(WL, soi220.with_mismatch(Process(offsets, zero, zero, zero, zero)))["o1", "o2"]
+    found = c.model(WL, soi220.with_mismatch(at_sites(4, width_nm=offsets)))["o1", "o2"]
     on = {name: soi220.at(Process(width_nm=offsets[k])) for k, name in enumerate("abtz")}
     a, z = (c.instances[k].model(WL, on[k]) for k in "az")
     t, b = (c.instances[k].model(WL, on[k])["o1", "o2"] for k in "tb")
@@ -242,7 +242,7 @@ def test_each_site_sees_its_own_mismatch(soi220):
     nominal = c.model(WL, soi220)["o1", "o2"]
     assert float(jnp.abs(found - nominal).max()) > 1e-2
     with pytest.raises(SpecError, match="mismatch does not fit"):
-        c.model(WL, soi220.with_mismatch(Process(*(jnp.zeros(3),) * 5)))
+        c.model(WL, soi220.with_mismatch(at_sites(3)))
 
 
 def test_zero_mismatch_changes_nothing_and_equal_devices_are_evaluated_once(soi220):
@@ -264,7 +264,7 @@ def test_zero_mismatch_changes_nothing_and_equal_devices_are_evaluated_once(soi2
     c = Circuit({"a": Counted(), "b": Counted()}, (("a,o2", "b,o1"),), (("o1", "a,o1"), ("o2", "b,o2")))
     s = c.model(WL, soi220)
     assert calls == [()]
-    again = c.model(WL, soi220.with_mismatch(Process(*(jnp.zeros(2),) * 5)))
+    again = c.model(WL, soi220.with_mismatch(at_sites(2)))
     np.testing.assert_allclose(again["o1", "o2"], s["o1", "o2"], rtol=0, atol=1e-14)
     np.testing.assert_allclose(s["o1", "o2"], jnp.exp(2j * WL), rtol=0, atol=1e-14)
 

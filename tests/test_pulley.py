@@ -223,7 +223,7 @@ def test_losses_are_those_of_guides_bends_junctions_and_tapers(soi220):
     s, xs = pulley.model(WL, soi220), soi220.cross_section("strip")
     lost = -10 * jnp.log10(power(s, "o1", "o2"))
     expected = 10 * xs.bend.mismatch_db(1 / 12.0) + 1e-4 * xs.loss_db_cm * pulley.paths(soi220)["bus"]
-    np.testing.assert_allclose(lost, expected, rtol=1e-2)
+    np.testing.assert_allclose(lost, expected, rtol=1e-8)
 
 
 def test_gradients_by_bus_width_angle_and_radius_out(soi220):

@@ -1,65 +1,26 @@
 """Sources in specifications: figures as targets, known optima found by the optimiser, refusals."""
 
-import copy
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-import yaml
+from one_ring import ONE_RING, changed
 
 from picq.design.optimise import as_drawn, optimise
 from picq.design.problem import Problem
-from picq.design.spec import load_spec, parse_spec
+from picq.design.spec import load_spec
 from picq.design.tolerance import tolerance
-from picq.design.yaml_source import Source
 from picq.errors import SpecError
 
 LAYOUTS = Path(__file__).parents[1] / "layouts"
-ONE_RING = yaml.safe_load(
-    """
-name: one_ring
-technology: sin800
-circuit:
-  instances:
-    ring: {device: ring_all_pass, parameters: {radius: 114.0, gap: 0.5, power_mw: 40}, place: {x: 0, y: 0}}
-  ports: {in: "ring,o1", out: "ring,o2"}
-wavelengths: {center_thz: 193.4, span_ghz: 600, step_ghz: 10}
-channels: {center_thz: 193.4, spacing_ghz: 400, input: in, outputs: [out]}
-source:
-  ring: ring
-  pump: {port: in, power_mw: 0.05}
-  signal: out
-  idler: out
-  detectors: {efficiency: 0.8, dark_hz: 100, window_ps: 100000}
-variables:
-  - {parameter: ring.gap, lower: 0.4, upper: 0.8}
-targets:
-  - {figure: coincidence_rate_hz, maximise: true}
-  - {figure: heralding}
-  - {figure: q_loaded}
-optimise: {starts: 2, steps: 60, rounds: 0, chips: 0, learning_rate: 0.05}
-tolerance: {samples: 10, trim: [ring.power_mw]}
-"""
-)
-
-
-def spec_of(**changes):
-    data = copy.deepcopy(ONE_RING)
-    for path, value in changes.items():
-        *way, last = path.split("__")
-        place = data
-        for name in way:
-            place = place[int(name) if isinstance(place, list) else name]
-        place[last] = value
-    return parse_spec(Source(data=data))
 
 
 @pytest.mark.slow
 def test_the_optimiser_finds_the_coupling_of_most_coincidences():
     """4/7 of the photons escape where the coincidences of one coupler peak. A window of 100 ns holds all pairs and few
     accidentals count; power and Kerr shift are small. On the mask the gap moves in 2 nm, escape by 0.006 a step."""
-    problem = Problem(spec_of())
+    problem = Problem(changed(ONE_RING))
     design = optimise(problem)
     figures = design.figures
     found = figures["heralding"]["channels"]["out"]
@@ -76,7 +37,7 @@ def test_an_aim_goes_as_far_as_a_bound_lets_it():
     """Most coincidences would leave 0.57 of the photons in the guide; 0.7 are asked for: the optimum lies at the bound,
     on its good side, nearer to it than what the bound's own margin would choose."""
     asked = [{"figure": "coincidence_rate_hz", "maximise": True}, {"figure": "heralding", "min": 0.7}]
-    design = optimise(Problem(spec_of(targets=asked)))
+    design = optimise(Problem(changed(ONE_RING, targets=asked)))
     assert design.met
     assert design.figures["heralding"]["worst"] == pytest.approx(0.735, abs=0.035)
 
@@ -84,7 +45,7 @@ def test_an_aim_goes_as_far_as_a_bound_lets_it():
 @pytest.mark.slow
 def test_a_ring_varies_as_it_is_made():
     """Tolerance of a source: Q and heralding of every chip; the same seed gives the same chips."""
-    problem = Problem(spec_of(targets=[{"figure": "heralding", "min": 0.3}, {"figure": "grid_offset_ghz"}]))
+    problem = Problem(changed(ONE_RING, targets=[{"figure": "heralding", "min": 0.3}, {"figure": "grid_offset_ghz"}]))
     outcome = tolerance(problem, problem.measured, samples=10)
     heralding, offset = outcome.trimmed.figures[:, 0, 0], outcome.trimmed.figures[:, 1, 0]
     assert np.all((heralding > 0.2) & (heralding < 0.9))
@@ -118,7 +79,7 @@ def test_a_ring_varies_as_it_is_made():
 )  # fmt: skip
 def test_requests_that_make_no_sense(changes, error, message):
     with pytest.raises(error, match=message):
-        Problem(spec_of(**changes), resolved=True)
+        Problem(changed(ONE_RING, **changes), resolved=True)
 
 
 PULSES = {"port": "in", "power_mw": 0.05, "shape": "gaussian", "fwhm_ps": 10, "repetition_mhz": 500}
@@ -127,7 +88,7 @@ PULSES = {"port": "in", "power_mw": 0.05, "shape": "gaussian", "fwhm_ps": 10, "r
 def test_a_design_whose_joint_spectrum_lies_beside_its_grid_is_refused():
     """Of a ring that couples strongly the grids end half way to the next resonances; 99.9 % are more than they hold."""
     asked = {"source__pump": PULSES, "source__points": 32, "targets": [{"figure": "purity"}]}
-    problem = Problem(spec_of(**asked, source__captured_min=0.999999), resolved=True)
+    problem = Problem(changed(ONE_RING, **asked, source__captured_min=0.999999), resolved=True)
     with pytest.raises(SpecError, match=r"source: the grids miss part of the joint spectrum(.|\n)*captured_min"):
         as_drawn(problem)
 
@@ -144,7 +105,7 @@ def test_interferometric_coupling_reaches_the_purity_that_one_coupler_cannot():
     assert float(lines.pump.kappa / lines.signal.kappa) > 3.667
 
     asked = [{"figure": "purity", "min": 0.99}]
-    single = Problem(spec_of(source__pump=PULSES, targets=asked), resolved=True)
+    single = Problem(changed(ONE_RING, source__pump=PULSES, targets=asked), resolved=True)
     found = [float(single.figures_array(np.array([gap]))[0, 0]) for gap in (0.4, 0.5, 0.6, 0.7, 0.8)]
     assert max(found) < 11 / 12 + 1e-3  # the lines differ in width by the coupler's dispersion
     assert max(found) > 0.91

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import yaml
+from mismatch import at_sites
 
 from picq import pdk
 from picq.errors import NumericsError, SpecError
@@ -122,7 +123,7 @@ def test_monte_carlo_is_a_vmap_over_technologies(soi220):
 
 
 def test_local_offsets_add_to_global_ones(soi220):
-    local = Process(*(jnp.array([0.0, 2.0]) for _ in range(6)))
+    local = at_sites(2, width_nm=jnp.array([0.0, 2.0]))
     tech = soi220.at(Process(width_nm=1.0)).with_mismatch(local)
     assert float(tech.at_site(1).process.width_nm) == 3.0
     assert tech.at_site(1).mismatch is None

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from klayout import db
+from mismatch import at_sites
 
 from picq import layout, pdk
 from picq.components import DelaySpiral, PumpFilter, TimeBinAnalyser
 from picq.errors import SpecError
 from picq.sdict import excess, power
-from picq.technology import Process
 
 C_UM_PS = 299.792458
 WL0 = 1.55
@@ -231,7 +231,7 @@ def test_each_bin_keeps_its_energy_without_losses(analyser):
 def test_heaters_restore_both_phases(analyser):
     dev, tech = analyser[0].replace(split_power_mw=40.0, phase_power_mw=20.0), SIN800
     offsets = jnp.array([0.0, 1.3, -0.8, 0.4, 0.6, -1.1, 0.2])
-    chip = tech.with_mismatch(Process(*(scale * offsets for scale in (1.0, 0.3, 0.0, 0.0, 0.0, 0.0))))
+    chip = tech.with_mismatch(at_sites(len(offsets), width_nm=offsets, thickness_nm=0.3 * offsets))
     cases = ((dev, tech), (dev, chip), (rebiased(dev, chip, tech), chip))
     wanted, cold, got = (np.array(turns(*case)) for case in cases)
     assert (abs(np.angle(np.exp(1j * (cold - wanted)))) > 0.1).all()
@@ -272,7 +272,7 @@ def test_unequal_couplers_and_arms_fill_the_null_until_heaters_restore_it(filter
     dev, wl = filtering
     assert len(dev.sites) == 4 * dev.stages
     offsets = jnp.array(np.random.default_rng(3).normal(size=len(dev.sites)))
-    chip = soi220.with_mismatch(Process(0.5 * offsets, *[0.0 * offsets] * 5))
+    chip = soi220.with_mismatch(at_sites(len(offsets), width_nm=0.5 * offsets))
     cold, trimmed = (float(passed(d, wl, chip)[0]) for d in (dev, rebiased(dev, chip, soi220)))
     assert cold > -60.0
     assert trimmed < -90.0  # what is left: couplers of a stage that differ
