@@ -7,6 +7,7 @@ from .crossing import Crossing
 from .delay_spiral import DelaySpiral
 from .edge_coupler import EdgeCoupler
 from .eo_phase_shifter import EoPhaseShifter
+from .free_form import FreeForm
 from .grating_coupler import GratingCoupler
 from .lattice_filter import LatticeFilter
 from .mmi import Mmi1x2, Mmi2x2
@@ -51,6 +52,7 @@ DEVICES = {
         Awg,
         GratingCoupler,
         EdgeCoupler,
+        FreeForm,
         Terminator,
         Pad,
         Route,
@@ -82,6 +84,7 @@ __all__ = [  # noqa: RUF022  in the order of DEVICES
     "Awg",
     "GratingCoupler",
     "EdgeCoupler",
+    "FreeForm",
     "Terminator",
     "Pad",
     "Route",

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from picq import cli_optics, cli_source
+from picq import cli_inverse, cli_optics, cli_source
 from picq.errors import PicqError, SpecError
 
 if TYPE_CHECKING:
@@ -156,9 +156,17 @@ def run(
     spec: SpecFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of the bundle")],
     resume: Resume = False,
+    watch: Annotated[bool, typer.Option("--watch", help="of a free-form device: pictures while it runs")] = False,
     as_json: Json = False,
 ) -> int:
-    """The main job: optimise, place and route, sample the tolerances, check, export."""
+    """The main job: optimise, place and route, sample the tolerances, check, export; or a free-form device."""
+    from picq.design.yaml_source import Source
+    from picq.inverse.spec import is_free_form
+
+    if is_free_form(Source.read(spec)):
+        return cli_inverse.run(spec, out, _work(out), resume, watch, as_json)
+    if watch:
+        raise SpecError("--watch is for free-form devices", got=spec.name, remedy="leave it out: progress is shown")
     from picq.job import Job
     from picq.signoff.export import refuse_strangers
 
@@ -308,6 +316,7 @@ def export(
 app.command()(cli_optics.bake)
 app.command()(cli_optics.modes)
 app.command()(cli_source.source)
+app.command()(cli_inverse.verify3d)
 
 
 @app.command()

@@ -271,6 +271,14 @@ def draw_box(c: gf.Component, box: tuple[float, float, float, float], layer: str
     c.add_polygon([(left, bottom), (right, bottom), (right, top), (left, top)], layer=tech.layer(layer))
 
 
+def draw_outlines(c: gf.Component, outlines: Sequence[np.ndarray], layer: str, tech: Technology) -> None:
+    """Draw closed outlines, um [n, 2] each: solid anticlockwise, holes in it clockwise."""
+    polygons = [kf.kdb.DPolygon([kf.kdb.DPoint(x, y) for x, y in o]).to_itype(c.kcl.dbu) for o in outlines]
+    area = lambda o: float(np.sum(o[:, 0] * np.roll(o[:, 1], -1) - np.roll(o[:, 0], -1) * o[:, 1]))
+    part = lambda solid: kf.kdb.Region([p for p, o in zip(polygons, outlines, strict=True) if (area(o) > 0) == solid])
+    c.shapes(c.kcl.layer(*tech.layer(layer))).insert(part(True) - part(False))
+
+
 def draw_heater(
     c: gf.Component, x0: float, x1: float, y: float, tech: Technology, facing: tuple[float, float] = (90.0, 90.0)
 ) -> tuple[Plane, Plane]:

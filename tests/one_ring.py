@@ -1,10 +1,10 @@
 """A specification of one ring that makes pairs, and changes of it."""
 
-import copy
 import dataclasses
 from typing import Any
 
 import yaml
+from changes import with_changes
 
 from picq.design.spec import Spec, parse_spec
 from picq.design.yaml_source import Source
@@ -39,14 +39,7 @@ tolerance: {samples: 10, trim: [ring.power_mw]}
 
 def changed(data: dict[str, Any], **changes: Any) -> Spec:
     """The specification with other values at paths ``a__b__c``."""
-    data = copy.deepcopy(data)
-    for path, value in changes.items():
-        *way, last = path.split("__")
-        place: Any = data
-        for name in way:
-            place = place[int(name) if isinstance(place, list) else name]
-        place[last] = value
-    return parse_spec(Source(data=data))
+    return parse_spec(Source(data=with_changes(data, changes)))
 
 
 def warmer(tech, kelvin):

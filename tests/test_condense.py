@@ -54,6 +54,28 @@ def test_condensed_is_the_whole(polarisation):
 
 
 @BOTH
+def test_dispersive_materials_are_solved_wavelength_by_wavelength(polarisation):
+    """With an axis of wavelengths: the same as one simulation each, and so are the derivatives."""
+    region = bend(polarisation)
+    sim, grow = region.simulation, np.array([1.0, 1.03])[:, None, None]
+    both = Condensed(replace(sim, eps=sim.eps * grow), region.region)
+    eps = design(region) * grow
+    s, slope = both.jacobian(eps)
+    direction = jnp.asarray(np.random.default_rng(1).random(eps.shape))
+    tangent = jax.jvp(both.scattering, (jnp.asarray(eps),), (direction,))[1]
+    for w in (0, 1):
+        alone = Condensed(replace(sim, eps=sim.eps * grow[w], wl=sim.wl[w : w + 1]), region.region)
+        one, its = alone.jacobian(eps[w])
+        assert np.abs(s[w] - one[0]).max() < 1e-12
+        assert np.abs(slope[w] - its[0]).max() < 1e-12 * np.abs(its).max()
+        assert np.abs(tangent[w] - jnp.einsum("pqij,ij->pq", its[0], direction[w])).max() < 1e-11
+    assert np.abs(s[1] - region.scattering(eps[1])[1]).max() > 1e-3
+    full = sim.eps * grow
+    full[:, region.cells[0], region.cells[1]] = eps
+    assert np.abs(replace(sim, eps=full).solve()[0] - s).max() < 1e-12
+
+
+@BOTH
 def test_region_that_parts_its_surroundings(polarisation):
     """Between bare walls, two pixels from each: what is eliminated falls into two."""
     domain = Domain((3.2, 0.56), 0.04, (0.4, 0.0))

@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 
 from picq.errors import SpecError
 from picq.inverse.density import Density, Filtered, margin, refine, smoothed_projection, tanh_projection
-from picq.inverse.lengthscale import crest, etched, half_plane, level, violation
+from picq.inverse.lengthscale import crest, crests, etched, half_plane, level, violation
 
 R = 0.15
 RNG = np.random.default_rng(3)
@@ -334,7 +334,7 @@ def test_narrow_bars_and_gaps_are_found(length, invert):
     def at(latent):
         _, f = bar(latent, step, invert=invert)
         density = smoothed_projection(f, step, np.inf)
-        found = violation(f, density, length, R)
+        found = violation(f, density, crests(length, length, R), R)
         width = float(jnp.sum(1 - density if invert else density)) * step / 20
         return width / length, float(found.void if invert else found.solid)
 
@@ -353,8 +353,8 @@ def test_solid_and_void_are_each_other_inverted():
     d = free(around=0.5)
     f = d.filtered(RNG.random(d.shape))
     density = smoothed_projection(f, d.step, 32.0)
-    one = violation(f, density, 0.08, d.radius)
-    other = violation(Filtered(1 - f.value, -f.gradient), 1 - density, 0.08, d.radius)
+    one = violation(f, density, crests(0.08, 0.08, d.radius), d.radius)
+    other = violation(Filtered(1 - f.value, -f.gradient), 1 - density, crests(0.08, 0.08, d.radius), d.radius)
     assert one.solid == pytest.approx(float(other.void), rel=1e-12)
     assert one.solid > 1
     assert one.solid != pytest.approx(float(one.void), rel=1e-3)
@@ -366,7 +366,7 @@ def test_gradient_of_the_violation():
 
     def score(latent):
         f = d.filtered(latent)
-        return jnp.log(sum(violation(f, smoothed_projection(f, d.step, 32.0), 0.08, d.radius)))
+        return jnp.log(sum(violation(f, smoothed_projection(f, d.step, 32.0), crests(0.08, 0.08, d.radius), d.radius)))
 
     slope = jnp.vdot(jax.jit(jax.grad(score))(latent), along)
     assert slope == pytest.approx(float(score(latent + 1e-6 * along) - score(latent - 1e-6 * along)) / 2e-6, rel=1e-5)
@@ -398,8 +398,8 @@ def test_gradient_of_the_violation():
         (lambda: free().projected(np.zeros((24, 20)), 8.0, np.array([0.5, 1.0])), "eta"),
         (lambda: level(R, R), "etch bias"),
         (lambda: etched(-0.2, R), "etch bias"),
-        (lambda: violation(bar(0.4, 0.02)[1], np.zeros((80, 20)), 0.03, R), "0.0375 to 0.225 um"),
-        (lambda: violation(bar(0.4, 0.02)[1], np.zeros((3, 3)), 0.1, R), "differ"),
+        (lambda: crests(0.03, 0.1, R), "0.0375 to 0.225 um"),
+        (lambda: violation(bar(0.4, 0.02)[1], np.zeros((3, 3)), crests(0.1, 0.1, R), R), "differ"),
     ],
 )
 def test_refusals(make, words):

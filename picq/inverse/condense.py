@@ -21,7 +21,7 @@ import scipy.sparse as sp
 
 from picq.errors import NumericsError, SpecError
 from picq.inverse.factor import ordering, solve, superlu
-from picq.inverse.fdfd import Coefficients, assemble, check_eps, coefficients
+from picq.inverse.fdfd import Coefficients, assemble, at_wavelength, check_eps, coefficients
 from picq.inverse.grid import Box
 from picq.inverse.ports import line_of, scattering
 from picq.inverse.region import ENDS, around, matrix, pattern, weights
@@ -95,16 +95,16 @@ class Condensed:
         sim, (columns, rows) = self.simulation, self.cells
         ny = sim.domain.shape[1]
         c = jax.tree.map(np.array, sim.coefficients)
-        c.point[columns, rows] = 0
-        c.across_x[columns.start : columns.stop + 1, rows] = 0
-        c.across_y[columns, rows.start : rows.stop + 1] = 0
+        c.point[..., columns, rows] = 0
+        c.across_x[..., columns.start : columns.stop + 1, rows] = 0
+        c.across_y[..., columns, rows.start : rows.stop + 1] = 0
         if c.corner is not None:
-            c.corner[columns.start : columns.stop + 1, rows.start : rows.stop + 1] = 0
+            c.corner[..., columns.start : columns.stop + 1, rows.start : rows.stop + 1] = 0
         i, j = np.ogrid[columns.start - 1 : columns.stop + 1, rows.start - 1 : rows.stop + 1]
         framed = i * ny + j
         ring, inside = framed[around(self.shape)], framed[1:-1, 1:-1].ravel()
-        rest = np.setdiff1d(np.arange(c.point.size), np.concatenate([ring, inside]))
-        outside = lambda w: assemble(sim.domain, c, float(sim.wl[w]))
+        rest = np.setdiff1d(np.arange(np.prod(sim.domain.shape)), np.concatenate([ring, inside]))
+        outside = lambda w: assemble(sim.domain, at_wavelength(c, w), float(sim.wl[w]))
         order = np.concatenate([rest[ordering(outside(0)[rest][:, rest])], ring])
         last = ring.size + len(sim.channels.names)
 
@@ -140,7 +140,8 @@ class Condensed:
         def at(w: int) -> tuple[np.ndarray, np.ndarray]:
             v = np.zeros((p.size, out.source.shape[-1]), complex)
             v[inside:] = out.source[w]
-            x = solve(matrix(p, c, self._kh2[w], out.ring[w]), v, self.simulation.backend, ordered=True)
+            k = matrix(p, at_wavelength(c, w), self._kh2[w], out.ring[w])
+            x = solve(k, v, self.simulation.backend, ordered=True)
             s, strength = scattering(out.direct[w] + out.source[w].T @ x[inside:], ch.behind[w], ch.turn[w])
             return s, (x @ strength)[p.number]
 
@@ -155,22 +156,29 @@ class Condensed:
         return jax.pure_callback(self._solve, out, c, vmap_method="sequential")
 
     def of_pixels(self, eps: Any) -> Coefficients:
-        """Coefficients of uniform pixels of the region, shape [nx, ny], in their frame of the simulation's pixels.
+        """Coefficients of uniform pixels of the region, shape [nx, ny], in their frame of the simulation's pixels; with
+        a first axis of wavelengths if ``eps`` or the simulation's have one.
 
         Raises:
             SpecError: a concrete ``eps`` of another shape, or not positive.
         """
         sim, (columns, rows) = self.simulation, self.cells
-        check_eps(eps, self.shape, "the permittivity of the design region")
-        left, right = sim.eps[columns.start - 1, rows], sim.eps[columns.stop, rows]
-        below, above = sim.eps[columns, rows.start - 1], sim.eps[columns, rows.stop]
-        return coefficients(jnp.asarray(eps), sim.polarisation, (left, right, below, above))
+        check_eps(eps, self.shape, "the permittivity of the design region", sim.wl.size)
+
+        def of(eps: Any, around: Any) -> Coefficients:
+            left, right = around[columns.start - 1, rows], around[columns.stop, rows]
+            below, above = around[columns, rows.start - 1], around[columns, rows.stop]
+            return coefficients(eps, sim.polarisation, (left, right, below, above))
+
+        axes = tuple(0 if np.ndim(a) == 3 else None for a in (eps, sim.eps))
+        eps, around = jnp.asarray(eps), jnp.asarray(sim.eps)
+        return of(eps, around) if axes == (None, None) else jax.vmap(of, axes)(eps, around)
 
     def scattering(self, eps: Any) -> jax.Array:
         """S-parameters; may be jitted, and differentiated once in either mode, with one factorisation a wavelength.
 
         Args:
-            eps: real relative permittivity of the region's pixels, shape [nx, ny].
+            eps: real relative permittivity of the region's pixels, shape [nx, ny] or [wl, nx, ny].
 
         Returns:
             S, shape [wl, out, in], as ``Simulation.solve``.
@@ -184,15 +192,18 @@ class Condensed:
             eps: as in ``scattering``.
 
         Returns:
-            S, shape [wl, out, in]; dS/d(eps), [wl, out, in, nx, ny].
+            S, shape [wl, out, in]; its derivative by the permittivity at the same wavelength, [wl, out, in, nx, ny].
         """
-        c, pull = jax.vjp(self.of_pixels, jnp.asarray(eps, float))
+        each = jnp.broadcast_to(jnp.asarray(eps, float), (self.simulation.wl.size, *self.shape))
+        c, pull = jax.vjp(self.of_pixels, each)
         s, field = self._response(c)
-        outer = lambda f: jnp.einsum("wijp,wijq->wpqij", f, f).reshape(s.size, *f.shape[1:3]) / 2j
+        # pulled back for all wavelengths at once: each S depends on the permittivity at its own
+        outer = lambda f: jnp.einsum("wijp,wijq->pqwij", f, f).reshape(-1, *f.shape[:3]) / 2j
         point = outer(field[:, 1:-1, 1:-1] * jnp.sqrt(-self._kh2 + 0j)[:, None, None, None])
         slopes = Coefficients(point, *(outer(_difference(field, ends)) for ends in ENDS[:2]))
         real, imaginary = (jax.vmap(pull)(jax.tree.map(part, slopes))[0] for part in (jnp.real, jnp.imag))
-        return s, (real + 1j * imaginary).reshape(*s.shape, *self.shape)
+        slope = (real + 1j * imaginary).reshape(*s.shape[1:], s.shape[0], *self.shape)
+        return s, jnp.moveaxis(slope, 2, 0)
 
 
 def _difference(field: jax.Array, ends: tuple) -> jax.Array:
@@ -207,7 +218,8 @@ def scattering_of(region: Condensed, c: Coefficients) -> jax.Array:
 
     Args:
         region: the condensed simulation.
-        c: real coefficients of its pixels and of all lines and corners that touch them, shaped as for [nx, ny] pixels.
+        c: real coefficients of its pixels and of all lines and corners that touch them, shaped as for [nx, ny] pixels,
+            with or without a first axis of wavelengths.
     """
     return region._response(c)[0]
 

@@ -180,7 +180,13 @@ class Density:
         return jnp.mean(jnp.ravel(jnp.asarray(latent, float))[self._orbit], axis=0)
 
     def filtered(self, latent: ArrayLike) -> Filtered:
-        """``latent`` [nx, ny] symmetrised, fixed where it is, set amid the surroundings and filtered.
+        """``latent`` [nx, ny] symmetrised, fixed where it is, set in its frame and filtered; see ``bordered``."""
+        near = self.bordered(latent)
+        slopes = near[2:, 1:-1] - near[:-2, 1:-1], near[1:-1, 2:] - near[1:-1, :-2]
+        return Filtered(near[1:-1, 1:-1], jnp.stack(slopes) / (2 * self.step))
+
+    def bordered(self, latent: ArrayLike) -> jax.Array:
+        """The filtered field with one pixel more on all sides, [nx + 2, ny + 2].
 
         The linear hat of Bruns and Tortorelli, CMAME 190, 3443 (2001): weights 1 - r / radius, normalised.
 
@@ -193,9 +199,7 @@ class Density:
         whole = jnp.asarray(self.surroundings).at[m:-m, m:-m].set(drawn)
         # The transform is periodic, but what wraps around does not reach further than the margin less one.
         blurred = jnp.fft.irfft2(jnp.fft.rfft2(whole) * self._transfer, whole.shape)
-        near = blurred[m - 1 : 1 - m, m - 1 : 1 - m]
-        slopes = near[2:, 1:-1] - near[:-2, 1:-1], near[1:-1, 2:] - near[1:-1, :-2]
-        return Filtered(near[1:-1, 1:-1], jnp.stack(slopes) / (2 * self.step))
+        return blurred[m - 1 : 1 - m, m - 1 : 1 - m]
 
     def projected(self, latent: ArrayLike, beta: ArrayLike, eta: ArrayLike = 0.5) -> jax.Array:
         """Density of ``latent`` [nx, ny] by ``smoothed_projection``, [..., nx, ny] for levels ``eta`` of shape [...].

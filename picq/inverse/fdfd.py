@@ -67,9 +67,14 @@ def coefficients(eps: Any, polarisation: Polarisation, frame: tuple[Any, Any, An
     return Coefficients(xp.ones_like(eps), 2 / (wide[1:] + wide[:-1]), 2 / (tall[:, 1:] + tall[:, :-1]))
 
 
-def check_eps(eps: Any, shape: tuple[int, int], what: str) -> None:
+def at_wavelength(c: Coefficients, w: int) -> Coefficients:
+    """Coefficients of wavelength number ``w``, of those that may have a first axis of wavelengths."""
+    return Coefficients(*(a if a is None or a.ndim == 2 else a[w] for a in c))
+
+
+def check_eps(eps: Any, shape: tuple[int, int], what: str, wavelengths: int = 1) -> None:
     """Refuse a permittivity of the wrong shape, or a concrete one that is not positive and finite."""
-    if np.shape(eps) != shape:
+    if np.shape(eps) not in (shape, (wavelengths, *shape)):
         raise SpecError(f"{what} has the wrong shape", got=np.shape(eps), allowed=shape, remedy="one value a pixel")
     if isinstance(eps, Tracer):
         return

@@ -25,7 +25,13 @@ _DECAY = 64.0
 _TOLERANCE = 1e-8
 """epsilon: mean violation that is none; from the same section."""
 
-_LENGTHS = 0.25, 1.5
+_SAME = 1e-9
+"""Lengths that differ by rounding, um."""
+
+_DIGITS = 4
+"""To which lengths of maps are rounded, um: each has its crest solved for once."""
+
+NARROWEST, WIDEST = 0.25, 1.5
 """Of the radius: lengths for which the constraints behave, from the same paper."""
 
 
@@ -34,6 +40,13 @@ class Violation(NamedTuple):
 
     solid: jax.Array
     void: jax.Array
+
+
+class Crests(NamedTuple):
+    """How high bars and gaps rise that are just wide enough; numbers, or one for each pixel [nx, ny]."""
+
+    solid: ArrayLike
+    void: ArrayLike
 
 
 def half_plane(u: ArrayLike) -> jax.Array:
@@ -102,38 +115,51 @@ def crest(length: float, radius: float) -> float:
     return bar(float(latent), 0.0)  # pyright: ignore[reportArgumentType]
 
 
-def violation(filtered: Filtered, density: ArrayLike, length: float, radius: float) -> Violation:
-    """Geometric constraints: how much of the design is in bars or gaps narrower than ``length``.
+def crests(width: ArrayLike, space: ArrayLike, radius: float) -> Crests:
+    """Crests of bars of ``width`` and gaps of ``space``, um: numbers, or maps with one for each pixel.
+
+    Raises:
+        SpecError: a length outside 0.25 to 1.5 radii.
+    """
+    low, high = (factor * radius for factor in (NARROWEST, WIDEST))
+    found = []
+    for length in (np.asarray(width, float), np.asarray(space, float)):
+        if not (length.min() >= low - _SAME and length.max() <= high + _SAME):
+            raise SpecError(
+                "the filter cannot tell bars of this width",
+                got=f"{length.min():g} to {length.max():g} um",
+                allowed=f"{low:g} to {high:g} um, 0.25 to 1.5 radii of the filter",
+                remedy=f"change the length, or filter with a radius of {length.max()} um or somewhat more",
+            )
+        found.append(np.vectorize(crest)(np.round(length, _DIGITS), radius))
+    return Crests(*found)
+
+
+def violation(filtered: Filtered, density: ArrayLike, top: Crests, radius: float) -> Violation:
+    """Geometric constraints: how much of the design is in bars or gaps that do not rise to ``top``.
 
     Zhou, Lazarov, Wang and Sigmund, CMAME 293, 266 (2015): the mean over all pixels of
     density exp(-c |gradient|^2) min(0, value - eta_e)^2, which sees the crests of bars only, and of the same with solid
     and void exchanged. c = 64 R^2, and the result is divided by epsilon = 1e-8: Arrieta, Romano and Johnson,
     arXiv:2507.16108, eqs. 7 and 10; but eta_e is ``crest``, in place of their eqs. 9 and 12 of one dimension.
-    What crosses 1 is a bar somewhat wider than ``length``: 1 to 3 % from 2/3 of the radius on, 13 % at 1/3. Dots and
+    What crosses 1 is a bar somewhat wider than the crest's: 1 to 3 % from 2/3 of the radius on, 13 % at 1/3. Dots and
     tips have lower crests than bars of their width, so they must be larger.
 
     Args:
         filtered: field and gradient, [nx, ny].
         density: its projection, [nx, ny].
-        length: um, 0.25 to 1.5 radii.
+        top: of ``crests``.
         radius: of the filter, um.
 
     Raises:
-        SpecError: the length outside; shapes that differ.
+        SpecError: shapes that differ.
     """
-    low, high = (factor * radius for factor in _LENGTHS)
-    if not low <= length <= high:
-        raise SpecError(
-            "the filter cannot tell bars of this width",
-            got=f"{length} um",
-            allowed=f"{low:g} to {high:g} um, 0.25 to 1.5 radii of the filter",
-            remedy=f"change the length, or filter with a radius of {length} um or somewhat more",
-        )
     if np.shape(density) != np.shape(filtered.value):
         raise SpecError("density and filtered field differ", got=np.shape(density), allowed=np.shape(filtered.value))
-    density, top = jnp.asarray(density), crest(length, radius)
+    density = jnp.asarray(density)
     still = jnp.exp(-_DECAY * radius**2 * jnp.sum(filtered.gradient**2, axis=0)) / _TOLERANCE
-    lack = lambda value: jnp.minimum(0.0, value - top) ** 2
+    lack = lambda value, top: jnp.minimum(0.0, value - top) ** 2
     return Violation(
-        jnp.mean(density * still * lack(filtered.value)), jnp.mean((1 - density) * still * lack(1 - filtered.value))
+        jnp.mean(density * still * lack(filtered.value, top.solid)),
+        jnp.mean((1 - density) * still * lack(1 - filtered.value, top.void)),
     )

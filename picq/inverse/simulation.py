@@ -12,7 +12,7 @@ import numpy as np
 
 from picq.errors import SpecError
 from picq.inverse.factor import Backend, check_backend, solve
-from picq.inverse.fdfd import Coefficients, Polarisation, assemble, check_eps, coefficients
+from picq.inverse.fdfd import Coefficients, Polarisation, assemble, at_wavelength, check_eps, coefficients
 from picq.inverse.grid import Domain
 from picq.inverse.ports import Port, line_of, scattering, solve_modes
 
@@ -35,11 +35,12 @@ class Simulation:
 
     Args:
         domain: the grid.
-        eps: relative permittivity of the pixels, shape [nx, ny].
+        eps: relative permittivity of the pixels, shape [nx, ny], or [wl, nx, ny] where materials are dispersive.
         polarisation: 'ez' for E out of the plane, 'hz' for H.
         ports: at least one, names different.
         wl: wavelengths, um, shape [wl].
-        smooth: coefficients where those of ``eps`` as uniform pixels are not good enough.
+        smooth: coefficients where those of ``eps`` as uniform pixels are not good enough, with or without a first axis
+            of wavelengths.
         backend: of the factorisations, 'superlu' or 'pardiso'.
 
     Raises:
@@ -67,9 +68,9 @@ class Simulation:
         if not (self.wl.size and np.all(np.isfinite(self.wl)) and np.all(self.wl > 0)):
             raise SpecError("wavelengths", got=self.wl, allowed="above 0", remedy="give them in um")
         check_backend(self.backend)
-        check_eps(self.eps, self.domain.shape, "the permittivity of the domain")
+        check_eps(self.eps, self.domain.shape, "the permittivity of the domain", self.wl.size)
         if self.smooth is not None:
-            (nx, ny), shapes = self.domain.shape, [np.shape(a) for a in self.smooth if a is not None]
+            (nx, ny), shapes = self.domain.shape, [np.shape(a)[-2:] for a in self.smooth if a is not None]
             if shapes != [(nx, ny), (nx + 1, ny), (nx, ny + 1), (nx + 1, ny + 1)][: len(shapes)]:
                 raise SpecError("coefficients of the wrong shape", got=shapes, allowed=f"those of {nx} x {ny} pixels")
         names = [p.name for p in self.ports]
@@ -80,14 +81,18 @@ class Simulation:
 
     @cached_property
     def coefficients(self) -> Coefficients:
-        """Of all pixels."""
-        return self.smooth or coefficients(self.eps, self.polarisation)
+        """Of all pixels, with a first axis of wavelengths where there is dispersion."""
+        if self.smooth is not None or self.eps.ndim == 2:
+            return self.smooth or coefficients(self.eps, self.polarisation)
+        each = [coefficients(eps, self.polarisation) for eps in self.eps]
+        return jax.tree.map(lambda *parts: np.stack(parts), *each)
 
     @cached_property
     def channels(self) -> Channels:
         """The ports' modes and sources at every wavelength."""
         names = tuple((port.name, order) for port in self.ports for order in port.modes)
-        modes = [[solve_modes(self.domain, self.coefficients, p, wl) for p in self.ports] for wl in self.wl]
+        at = [at_wavelength(self.coefficients, w) for w in range(self.wl.size)]
+        modes = [[solve_modes(self.domain, at[w], p, wl) for p in self.ports] for w, wl in enumerate(self.wl)]
         source = np.zeros((self.wl.size, int(np.prod(self.domain.shape)), len(names)))
         for w, found in enumerate(modes):
             first = 0
@@ -109,7 +114,7 @@ class Simulation:
         ch = self.channels
 
         def at(w: int) -> np.ndarray:
-            matrix = assemble(self.domain, self.coefficients, float(self.wl[w]))
+            matrix = assemble(self.domain, at_wavelength(self.coefficients, w), float(self.wl[w]))
             return solve(matrix, ch.source[w], self.backend)
 
         field = np.array(in_threads(at, self.wl.size))

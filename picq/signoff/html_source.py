@@ -19,8 +19,8 @@ _SHOWN = {
 }
 
 
-def section(tapeout: "TapeOut") -> str:
-    """The section; empty where the specification has no source."""
+def content(tapeout: "TapeOut") -> str:
+    """What the section holds; empty where the specification has no source."""
     problem = tapeout.problem
     if problem.source is None:
         return ""
@@ -55,4 +55,4 @@ def section(tapeout: "TapeOut") -> str:
         for name, caption in _SHOWN.items()
         if name in pictures
     )
-    return f'<section aria-labelledby="source">\n<h2 id="source">Pair source</h2>\n{drawn}{across}{rest}\n</section>'
+    return drawn + across + rest

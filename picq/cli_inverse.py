@@ -1,0 +1,74 @@
+"""Commands about free-form devices."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(spec: Path, out: Path, work: Path, resume: bool, watch: bool, as_json: bool) -> int:
+    """Search, draw, repair, check and export a free-form device."""
+    from picq.cli import progress, say
+
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # wavelengths run side by side: BLAS's own threads get in the way
+    from picq.inverse.bundle import DEVICE, export
+    from picq.inverse.job import FreeFormJob
+    from picq.signoff.export import refuse_strangers
+
+    refuse_strangers(out)
+    job = FreeFormJob.read(spec)
+    pixels = job.problem.density(job.spec.search.steps[-1]).shape
+    say(f"{job.spec.name} on {job.tech.name}: {pixels[0]} x {pixels[1]} pixels, seed {job.spec.seed}")
+    with progress() as report:
+        latent = job.search(work / "search.npz", resume=resume, watch=work if watch else None, report=report)
+        finished = job.finish(latent, report)
+    for look in finished.rounds:
+        markers = ", ".join(f"{name} {count}" for name, count in look.markers.items()) or "clean"
+        say(f"{look.what}: score {look.score:.4f}; {markers}")
+    saved = job.saved(finished)
+    saved.save(work / DEVICE)
+    manifest, reports = export(job, finished, saved, out)
+    for report in reports:
+        say(report.text())
+    if as_json:
+        print(json.dumps(manifest, indent=2, sort_keys=True))
+    say(f"score of the mask: {finished.score:.4f}")
+    met = finished.score >= 0
+    missed = "" if met else "\nthe specification is NOT met"
+    say(f"report: {out / 'report.html'}\ndevice: {out / DEVICE}\nGDS:    {out / 'device.gds'}{missed}")
+    return 0 if met else 1
+
+
+def verify3d(
+    device: Annotated[Path, typer.Argument(help="device.json of a free-form device", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="write JSON")] = None,
+    steps: Annotated[str, typer.Option(help="cells of two or more grids, um, comma separated")] = "0.04,0.02",
+    as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on stdout")] = False,
+) -> int:
+    """Check a free-form device in three dimensions, with the error of the grid; needs the extra `fdtd3d`."""
+    from picq import catalogue
+    from picq.cli import progress, say
+    from picq.errors import SpecError
+    from picq.inverse.saved import load_saved
+    from picq.inverse.verify3d import estimate, verify
+
+    try:
+        grids = tuple(float(step) for step in steps.split(","))
+    except ValueError:
+        raise SpecError("steps", got=steps, allowed="numbers in um, e.g. 0.04,0.02") from None
+    saved = load_saved(device)
+    tech = catalogue.technology(saved.technology)
+    say(estimate(saved, tech, grids).text())
+    with progress() as report:
+        found = verify(saved, tech, grids, report)
+    if out is not None:
+        found.save(out)
+        say(f"verification: {out}")
+    if as_json:
+        print(json.dumps(found.as_dict(), indent=2, sort_keys=True))
+    say(found.text())
+    return 0

@@ -1,0 +1,161 @@
+"""What a drawn free-form device does: S-parameters of its mask, and their series, which a chip's model evaluates."""
+
+import itertools
+from dataclasses import dataclass
+
+import klayout.db as kdb
+import numpy as np
+
+from picq.errors import SpecError
+from picq.inverse.contour import outlines
+from picq.inverse.objective import distances
+from picq.inverse.problem import Problem, permittivities
+from picq.inverse.saved import PortPlace
+from picq.inverse.spec import SIDES
+from picq.optics.table import Variable
+from picq.technology import Technology
+
+WIDTH_NM = 20.0
+"""Half range of the series in the width of edges: four standard deviations of an e-beam process (``soi220``)."""
+
+INDEX = 0.06
+"""Half range in the core's index: 10 nm of thickness and 50 K of a silicon film of 220 nm."""
+
+_ORDERS = (7, 5, 5)
+
+_HAIR = 1e-9
+"""By which a passive device is passive at least: between the points where it was looked at too."""
+
+_FINER = 100
+"""Of the database unit: edges are moved on a grid so much finer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """S of a device, see ``saved.Saved``; ``error`` is that of |S|, ``damped`` by what part it was made smaller."""
+
+    variables: tuple[Variable, ...]
+    coefficients: np.ndarray
+    error: float
+    damped: float
+
+
+def scattering(problem: Problem, region: kdb.Region, step: float, dbu: float = 0.001) -> np.ndarray:
+    """S [wl, out, in] of all channels of a mask in database units, guides included, between the region's sides.
+
+    Phases are those between the ends of the guides that are drawn with the device, by the grid's own indices.
+    """
+    simulation = problem.drawn(outlines(region, dbu), step)
+    s, _ = simulation.solve()
+    turn = np.exp(-2j * np.pi / problem.wl[:, None] * simulation.channels.n_eff * _lengths(problem))
+    return turn[:, :, None] * s * turn[:, None, :]
+
+
+def _lengths(problem: Problem) -> np.ndarray:
+    """From the lines of the channels' ports to the sides of the region, um."""
+    left, bottom, right, top = problem.box
+    ends = {180: (0, left), 0: (0, right), 270: (1, bottom), 90: (1, top)}
+    found = []
+    for port in problem.ports:
+        axis, end = ends[port.orientation]
+        found += [abs(port.centre[axis] - end)] * len(port.modes)
+    return np.array(found)
+
+
+def places(problem: Problem) -> dict[str, PortPlace]:
+    """The device's ports: each guide's first mode where the guide meets the region."""
+    left, bottom, right, top = problem.box
+    found = {}
+    for name, port in problem.spec.ports.items():
+        x = {"west": left, "east": right}.get(port.side, port.at)
+        y = {"south": bottom, "north": top}.get(port.side, port.at)
+        found[name] = PortPlace(x, y, float(SIDES[port.side]), port.width, port.modes[0])
+    return found
+
+
+def series(problem: Problem, tech: Technology, region: kdb.Region, step: float) -> Series:
+    """S over wavelength, width and index, on the Chebyshev points with the ends.
+
+    All of S is made smaller by what it would gain. The error is the largest of the last orders in the three variables,
+    and of a third of the change from a grid twice as coarse, which is what is left of an error of second order.
+
+    Raises:
+        SpecError: one wavelength only.
+    """
+    lower, upper = problem.wl.min(), problem.wl.max()
+    if lower == upper:
+        raise SpecError("a device needs a range of wavelengths", got=f"{lower:g} um", remedy="give two or more `wl_um`")
+    variables = (
+        Variable("wavelength", float(lower), float(upper)),
+        Variable("change of width (nm)", -WIDTH_NM, WIDTH_NM),
+        Variable("change of the core's index", -INDEX, INDEX),
+    )
+    points = [np.cos(np.pi * np.arange(n) / (n - 1))[::-1] for n in _ORDERS]
+    wl, widths, indices = (
+        (v.lower + v.upper) / 2 + (v.upper - v.lower) / 2 * x for v, x in zip(variables, points, strict=True)
+    )
+    spec = problem.spec.model_copy(update={"wl_um": tuple(wl)})
+    first = np.cumsum([0, *(len(p.modes) for p in problem.ports[:-1])])
+    chosen = np.ix_(np.arange(wl.size), first, first)
+
+    def at(width_nm: float, index: float, step: float) -> np.ndarray:
+        moved = problem_at(spec, tech, index)
+        return scattering(moved, _grown(region, width_nm), step, 0.001 / _FINER)[chosen]
+
+    values = np.empty((*_ORDERS, first.size, first.size), complex)
+    for (j, width), (k, index) in itertools.product(enumerate(widths), enumerate(indices)):
+        values[:, j, k] = at(width, index, step)
+    coefficients = values
+    for axis, x in enumerate(points):
+        inverse = np.linalg.inv(np.polynomial.chebyshev.chebvander(x, x.size - 1))
+        coefficients = np.moveaxis(np.tensordot(inverse, coefficients, (1, axis)), 0, axis)
+    last = max(np.abs(np.take(coefficients, -1, axis)).max() for axis in range(3))
+    nominal, coarse = values[:, _ORDERS[1] // 2, _ORDERS[2] // 2], at(0.0, 0.0, 2 * step)
+    error = max(float(last), float(np.abs(np.abs(nominal) - np.abs(coarse)).max()) / 3)
+    excess = _excess(coefficients)
+    return Series(variables, coefficients / (1 + excess), error, excess)
+
+
+def _excess(coefficients: np.ndarray) -> float:
+    """By what part the largest singular value of the series exceeds 1, on twice as many points as it has orders.
+
+    Grids and series conserve energy to their error only; a chip with loops must not gain from that.
+    """
+    s = coefficients
+    for axis, n in enumerate(_ORDERS):
+        basis = np.polynomial.chebyshev.chebvander(np.linspace(-1, 1, 2 * n + 1), n - 1)
+        s = np.moveaxis(np.tensordot(basis, s, (1, axis)), 0, axis)
+    return max(0.0, float(np.linalg.norm(s, 2, axis=(-2, -1)).max()) - 1) + _HAIR
+
+
+def problem_at(spec, tech: Technology, index: float) -> Problem:
+    """The problem of ``spec`` with the core's index off by ``index``."""
+    return Problem(spec, *permittivities(spec, tech, np.array(spec.wl_um), index))
+
+
+def _grown(region: kdb.Region, width_nm: float) -> kdb.Region:
+    """All edges moved outwards by half of ``width_nm``, in finer units."""
+    fine = region.transformed(kdb.ICplxTrans(_FINER))
+    return fine.sized(round(width_nm / 2 * _FINER)).merged()
+
+
+def worst(problem: Problem, s: np.ndarray) -> list[dict]:
+    """For each target what was asked and the worst that it got, powers in dB."""
+    w, rows = problem.windows, []
+    far = np.asarray(distances(s, w))
+    power = np.abs(s[tuple(w.place.T)]) ** 2
+    for number, target in enumerate(problem.targets):
+        chosen = np.flatnonzero(w.target == number)
+        at = chosen[np.argmax(far[chosen])]
+        decibels = lambda p: float(10 * np.log10(max(p, 1e-12)))
+        rows.append(
+            {
+                "from": "@".join(map(str, target.source)),
+                "to": "@".join(map(str, target.sink)),
+                "asked_db": [None if v in (0.0, 1.0) else round(decibels(v), 3) for v in (target.low, target.high)],
+                "worst_db": round(decibels(power[at]), 4),
+                "at_um": float(problem.wl[w.place[at, 0]]),
+                "met": bool(far[at] <= 0),
+            }
+        )
+    return rows

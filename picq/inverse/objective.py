@@ -1,0 +1,128 @@
+"""What a free-form device is asked for: windows of power between ports, the score, and the loss that is descended.
+
+The score is that of the shared problems (ceviche-challenges as scored by invrs-gym 1.6, Apache-2.0 and MIT): the signed
+distance of a power from its window over the window's size, the worst of all, sign turned. Above 0 everything is met. A
+bound at 0 or 1, which no power can cross, does not count, so a power that has only one bound is best at 1.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from picq.errors import SpecError
+
+
+@dataclass(frozen=True)
+class Target:
+    """A window of the power from one channel to another.
+
+    Attributes:
+        source, sink: channels, port and order of the mode.
+        low, high: power, 0 to 1.
+        wl: shortest and longest wavelength at which it is asked, um.
+    """
+
+    source: tuple[str, int]
+    sink: tuple[str, int]
+    low: float = 0.0
+    high: float = 1.0
+    wl: tuple[float, float] = (0.0, np.inf)
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.low < self.high <= 1 and (self.low > 0 or self.high < 1)):
+            raise SpecError(
+                f"the window of the power from {_at(self.source)} to {_at(self.sink)}",
+                got=f"{self.low:g} to {self.high:g}",
+                allowed="a lower bound above 0, or an upper one below 1, the lower one first",
+                remedy="give min_db, max_db or both; below 0 dB",
+            )
+
+
+class Windows(NamedTuple):
+    """All targets at all their wavelengths, a row each."""
+
+    place: np.ndarray  # [row, 3]: wavelength, out, in
+    low: np.ndarray  # [row]; -inf where no bound counts
+    high: np.ndarray
+    size: np.ndarray
+    target: np.ndarray  # [row]: which target
+
+
+def windows(targets: tuple[Target, ...], names: tuple[tuple[str, int], ...], wl: np.ndarray) -> Windows:
+    """Rows of ``targets`` for S [wl, out, in] of channels ``names``.
+
+    Raises:
+        SpecError: a channel that is not there, no wavelength within a target's, or targets that no device can meet
+            together.
+    """
+    place, bounds, index = [], [], []
+    for number, t in enumerate(targets):
+        for channel in (t.source, t.sink):
+            if channel not in names:
+                raise SpecError(
+                    "a target names a channel that is not there", got=_at(channel), allowed=", ".join(map(_at, names))
+                )
+        chosen = np.flatnonzero((wl >= t.wl[0] - 1e-9) & (wl <= t.wl[1] + 1e-9))
+        if not chosen.size:
+            raise SpecError(
+                f"no wavelength of the simulation is among those of the target from {_at(t.source)} to {_at(t.sink)}",
+                got=f"{t.wl[0]:g} to {t.wl[1]:g} um",
+                allowed=f"of {wl.min():g} to {wl.max():g} um",
+            )
+        for w in chosen:
+            place.append((w, names.index(t.sink), names.index(t.source)))
+            bounds.append((t.low if t.low > 0 else -np.inf, t.high if t.high < 1 else np.inf, t.high - t.low))
+            index.append(number)
+    if not place:
+        raise SpecError("there are no targets", remedy="ask for a power between two channels")
+    low, high, size = np.array(bounds).T
+    found = Windows(np.array(place), low, high, size, np.array(index))
+    _check_together(found, names, wl)
+    return found
+
+
+def _check_together(w: Windows, names: tuple[tuple[str, int], ...], wl: np.ndarray) -> None:
+    """A passive device sends out no more than comes in, and one power has one value."""
+    for at in {(int(p[0]), int(p[2])) for p in w.place}:
+        rows = (w.place[:, 0] == at[0]) & (w.place[:, 2] == at[1])
+        needed = {}
+        for sink, low, high in zip(w.place[rows, 1], w.low[rows], w.high[rows], strict=True):
+            least, most = needed.get(sink, (0.0, 1.0))
+            needed[sink] = max(least, low), min(most, high)
+        least = sum(low for low, _ in needed.values())
+        empty = [_at(names[sink]) for sink, (low, high) in needed.items() if low > high]
+        if least > 1 or empty:
+            raise SpecError(
+                f"targets contradict each other at {wl[at[0]]:g} um, light from {_at(names[at[1]])}",
+                got=f"{least:.3f} of the power to come out at least" if least > 1 else f"none left for {empty[0]}",
+                allowed="1 of it together, and one window for each power",
+                remedy="loosen one of them, or ask for them at different wavelengths",
+            )
+
+
+def distances(s: Any, w: Windows) -> jax.Array:
+    """Signed distance of every power from its window over its size, [row], negative inside; S [wl, out, in]."""
+    power = jnp.abs(s[tuple(w.place.T)]) ** 2
+    return jnp.maximum(w.low - power, power - w.high) / w.size
+
+
+def score(s: Any, w: Windows) -> jax.Array:
+    """The worst of all targets, at least 0 where all are met; S [wl, out, in]."""
+    return -jnp.max(distances(s, w))
+
+
+def loss(s: jax.Array, w: Windows, temperature: float) -> jax.Array:
+    """Soft maximum of the distances over targets and wavelengths, each compressed by asinh.
+
+    temperature * log(mean(exp(asinh(distance) / temperature))): a reflection of 1 is 99 sizes of its window away, and
+    would drown the rest. Goes to asinh(-score) as the temperature goes to 0.
+    """
+    each = jnp.arcsinh(distances(s, w))
+    return temperature * (jax.nn.logsumexp(each / temperature) - np.log(each.size))
+
+
+def _at(channel: tuple[str, int]) -> str:
+    return f"{channel[0]}@{channel[1]}"

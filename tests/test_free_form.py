@@ -1,0 +1,230 @@
+"""The way of a free-form device: search, mask, repair, file, circuit."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import klayout.db as kdb
+import numpy as np
+import pytest
+from free_form_spec import SMALL, small
+
+from picq import layout, pdk
+from picq.cli import run_command
+from picq.components import FreeForm, Straight
+from picq.errors import SignoffError, SpecError
+from picq.inverse.appraise import scattering, series
+from picq.inverse.contour import outlines
+from picq.inverse.finish import drawn, finish, rules_of
+from picq.inverse.job import FreeFormJob
+from picq.inverse.problem import Problem
+from picq.inverse.repair import violations
+from picq.inverse.saved import load_saved
+from picq.inverse.search import Grid, Point, explore, exploring, recipe, search
+from picq.technology import Process
+
+TECH = pdk.load("soi220")
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return Problem.of(small(), TECH)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """A straight guide through the region, in the film: designed with no effort, so its answer is known."""
+    import yaml
+
+    folder = tmp_path_factory.mktemp("free_form")
+    data = {**SMALL, "name": "line", "polarisation": "hz", "wl_um": [1.54, 1.56], "materials": None}
+    data["ports"] = {"o1": {"side": "west", "width": 0.4}, "o2": {"side": "east", "width": 0.4}}
+    data["targets"] = [{"from": "o1", "to": "o2", "min_db": -1.5}]
+    data["search"] = {"steps": [0.04], "effort": 0.6, "starts": 1, "repairs": 4}
+    data["region"] = {"size": [0.8, 0.8], "symmetries": ["x", "y"]}
+    data["surroundings"] = {"side": 0.6}
+    (folder / "line.yaml").write_text(yaml.safe_dump(data))
+    code = run_command(["run", str(folder / "line.yaml"), "-o", str(folder / "out"), "--watch"])
+    assert code == 0
+    return folder
+
+
+def test_search_is_the_same_again_and_from_any_point(problem):
+    stage, plan = exploring(problem), recipe(problem)
+    tell = lambda *_: None
+    first = explore(problem, stage, tell)
+    assert np.array_equal(first, explore(problem, stage, tell))
+    points = [point for point, _ in search(problem, plan, Point(0, 0, first))]
+    middle = points[len(points) // 2]
+    again = [point for point, _ in search(problem, plan, middle)]
+    assert len(again) == len(points) - len(points) // 2 - 1
+    assert np.array_equal(again[-1].latent, points[-1].latent)
+    assert again[-1].latent.min() >= 0
+    assert again[-1].latent.max() <= 1
+
+
+def test_search_improves_and_other_seeds_differ(problem):
+    losses = []
+    explore(problem, dataclasses.replace(exploring(problem), iterations=30), lambda n, _, f: losses.append((n, f.loss)))
+    first = [loss for n, loss in losses if n == 0]
+    assert first[-1] < first[0] - 1
+    other = Problem.of(small(seed=2), TECH)
+    tell = lambda *_: None
+    assert not np.array_equal(explore(problem, exploring(problem), tell), explore(other, exploring(other), tell))
+
+
+def test_gradient_of_the_search_is_that_of_finite_differences(problem):
+    grid = Grid(problem, 0.04)
+    rng = np.random.default_rng(0)
+    latent, way = (
+        jnp.asarray(rng.uniform(0.3, 0.7, grid.density.shape)),
+        jnp.asarray(rng.normal(size=grid.density.shape)),
+    )
+    top = grid._tops(None)
+    for smooth, beta in ((False, 8.0), (True, 32.0), (True, np.inf)):
+        of = lambda x, smooth=smooth, beta=beta: grid.gradient[smooth](x, beta, 0.2, 1e-3, top)
+        slope = float(jnp.sum(of(latent)[1] * way))
+        h = 1e-6
+        difference = float(of(latent + h * way)[0][0] - of(latent - h * way)[0][0]) / (2 * h)
+        assert slope == pytest.approx(difference, rel=2e-5)
+
+
+def test_the_mask_keeps_the_rules_and_is_what_was_scored(problem):
+    rng = np.random.default_rng(3)
+    grid = Grid(problem, 0.04)
+    latent = np.clip(0.5 + rng.normal(size=grid.density.shape), 0, 1)
+    assert not violations(drawn(grid, latent), rules_of(problem)).passed
+    made = finish(problem, latent)
+    assert made.report.passed
+    assert [r.what for r in made.rounds] == ["contour", "repair 1", "repair 1, made legal"]
+    s = scattering(problem, made.region, problem.spec.mask_step)
+    np.testing.assert_allclose(s, made.s, atol=1e-12)
+
+
+def test_a_straight_guide_in_the_region_is_a_straight_guide():
+    """Its series: lossless, without reflection, of the grid's own phase; wider and of higher index it is slower."""
+    spec = small(wl_um=[1.26, 1.3], ports__o2__modes=[0], targets__1__to="o2")
+    problem = Problem.of(spec, TECH)
+    bar = kdb.Region(kdb.DBox(-4.0, -0.2, 4.0, 0.2).to_itype(0.001))
+    found = series(problem, TECH, bar, 0.04)
+    middle = np.polynomial.chebyshev.chebvander(0.0, 6)[0]
+    s = np.einsum("abcij,a,b,c->ij", found.coefficients, *(middle[:n] for n in found.coefficients.shape[:3]))
+    simulation = problem.drawn(outlines(bar), 0.04)
+    n = np.interp(1.28, problem.wl, simulation.channels.n_eff[:, 0])
+    assert abs(s[0, 0]) < 1e-3
+    assert abs(s[1, 0]) == pytest.approx(1.0, abs=1e-3)
+    assert np.angle(s[1, 0] / np.exp(2j * np.pi / 1.28 * n * 0.8)) == pytest.approx(0, abs=2e-3)
+    assert found.error < 0.05
+    assert found.damped < 1e-3
+
+
+def test_run_leaves_a_bundle_that_a_chip_can_use(bundle):
+    out = bundle / "out"
+    names = {"device.json", "device.gds", "device.oas", "device.png", "spectra.png", "report.html", "manifest.json"}
+    assert names | {"drc.json", "drc.lyrdb", "mask.json"} == {p.name for p in out.iterdir()}
+    assert (bundle / "out.work" / "search.png").stat().st_size > 1000
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["reports"]["drc"]["passed"]
+    assert manifest["figures"]["rounds"][-1]["markers"] == {}
+    saved = load_saved(out / "device.json")
+    assert saved.figures["score"] > 0
+    written = kdb.Layout()
+    written.read(str(out / "device.gds"))
+    layer = written.layer(*TECH.layer("waveguide"))
+    found = kdb.Region(written.top_cell().begin_shapes_rec(layer)).merged()
+    area = sum(0.5 * np.sum(o[:, 0] * np.roll(o[:, 1], -1) - np.roll(o[:, 0], -1) * o[:, 1]) for o in saved.outlines)
+    assert found.area() * 1e-6 == pytest.approx(area, abs=1e-6)  # half a square of the grid
+
+
+def test_resume_goes_on_from_the_checkpoint_and_refuses_others(bundle, capsys):
+    spec, work = bundle / "line.yaml", bundle / "out.work" / "search.npz"
+    job = FreeFormJob.read(spec)
+    assert np.array_equal(job.search(work, resume=True), np.load(work)["latent"])  # it was at the end
+    other = bundle / "other.yaml"
+    other.write_text(spec.read_text().replace("seed", "#") + "\nseed: 5\n")
+    with pytest.raises(SpecError, match="of another specification"):
+        FreeFormJob.read(other).search(work, resume=True)
+    with pytest.raises(SpecError, match="no checkpoint"):
+        job.search(bundle / "none.npz", resume=True)
+
+
+def test_device_from_the_file(bundle):
+    dev = FreeForm.on(TECH, file=str(bundle / "out" / "device.json"))
+    assert dev.ports == ("o1", "o2")
+    wl = jnp.linspace(1.541, 1.559, 5)
+    s = dev.model(wl, TECH)
+    assert np.array_equal(s["o1", "o2"], s["o2", "o1"])
+    power = np.abs(s["o1", "o2"]) ** 2 + np.abs(s["o1", "o1"]) ** 2
+    assert (power < 1 + 1e-3).all()
+    assert (np.abs(s["o1", "o2"]) ** 2 > 10**-0.15).all()
+    np.testing.assert_allclose(jax.jit(lambda wl: dev.model(wl, TECH)["o1", "o2"])(wl), s["o1", "o2"], atol=1e-14)
+    cell = layout.build(dev, TECH)
+    assert {p.name: (tuple(p.center), p.orientation, p.width) for p in cell.ports} == {
+        "o1": ((-0.4, 0.0), 180.0, 0.4),
+        "o2": ((0.4, 0.0), 0.0, 0.4),
+    }
+
+
+def test_width_thickness_and_temperature_act_as_in_the_solver(bundle):
+    """The series' derivative by the width against two solutions, edges moved by 1 nm each way, on the mask's grid."""
+    dev = FreeForm.on(TECH, file=str(bundle / "out" / "device.json"))
+    job = FreeFormJob.read(bundle / "line.yaml")
+    region = kdb.Region()
+    for o in dev.saved.outlines:
+        region.insert(kdb.DPolygon([kdb.DPoint(*p) for p in o]).to_itype(0.001))
+    for guide in job.problem.guides(3.0):
+        region.insert(kdb.DBox(*guide).to_itype(0.001))
+    region.merge()
+    fine = region.transformed(kdb.ICplxTrans(100))  # grids of 1 nm would round edges as they move
+    of = lambda by_nm: scattering(job.problem, fine.sized(100 * by_nm), job.spec.mask_step, 1e-5)[0, 1, 0]
+    solved = (of(1) - of(-1)) / 4  # edges by 1 nm: widths by 2 nm
+    at = lambda nm: dev.model(jnp.asarray(job.problem.wl[0]), TECH.at(Process(width_nm=nm)))["o1", "o2"]
+    assert abs((at(0.5) - at(-0.5)) - solved) < 0.03 * abs(solved)
+    wl = jnp.asarray(1.55)
+    through = lambda device, **p: device.model(wl, TECH.at(Process(**p)))["o1", "o2"]
+    phase = lambda device, **p: float(jnp.angle(through(device, **p) / through(device)))
+    assert phase(dev, thickness_nm=1.0) > 0
+    straight = phase(Straight(length=0.8), temperature_k=10.0)
+    assert phase(dev, temperature_k=10.0) == pytest.approx(straight, rel=0.3)  # both are mostly silicon
+
+
+def test_a_chip_takes_the_device_by_its_file(bundle):
+    from picq.circuit import Circuit
+
+    dev = FreeForm.on(TECH, file=str(bundle / "out" / "device.json"))
+    chip = Circuit({"a": dev, "b": dev}, (("a,o2", "b,o1"),), (("o1", "a,o1"), ("o2", "b,o2")))
+    wl = jnp.asarray([1.55])
+    s, one = chip.model(wl, TECH), dev.model(wl, TECH)
+    expected = one["o1", "o2"] ** 2 / (1 - one["o1", "o1"] * one["o2", "o2"])
+    np.testing.assert_allclose(s["o1", "o2"], expected, rtol=1e-3)
+
+
+def test_files_that_are_none(bundle, tmp_path):
+    out = bundle / "out" / "device.json"
+    with pytest.raises(SpecError, match="has no file"):
+        _ = FreeForm().saved
+    with pytest.raises(SpecError, match="there is no free-form device"):
+        FreeForm.on(TECH, file="nowhere.json")
+    with pytest.raises(SpecError, match="not for this technology"):
+        FreeForm.on(pdk.load("sin800"), file=str(out))
+    with pytest.raises(SpecError, match="another one than it was"):
+        _ = FreeForm(file=str(out), sha256="0" * 16).saved
+    damaged = tmp_path / "damaged.json"
+    damaged.write_text(out.read_text()[:1000])
+    with pytest.raises(SpecError, match="damaged"):
+        FreeForm(file=str(damaged)).model(jnp.asarray(1.55), TECH)
+
+
+def test_a_mask_that_breaks_the_rules_is_not_exported(bundle, tmp_path, monkeypatch):
+    from picq.inverse import bundle as bundles
+
+    job = FreeFormJob.read(bundle / "line.yaml")
+    latent = np.load(bundle / "out.work" / "search.npz")["latent"]
+    finished = job.finish(latent)
+    saved = load_saved(bundle / "out" / "device.json")
+    thin = [np.array([[0.0, 0.3], [0.05, 0.3], [0.05, 0.39], [0.0, 0.39]])]
+    broken = dataclasses.replace(saved, outlines=(*saved.outlines, *thin))
+    with pytest.raises(SignoffError, match=r"not what was simulated|width"):
+        bundles.export(job, finished, broken, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
