@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from picq import catalogue, layout
 from picq.device import Device, device, setting
 from picq.errors import SpecError
-from picq.inverse.saved import Saved, digest, load_saved
+from picq.inverse.saved import ROUTED, Saved, digest, load_saved
 from picq.sdict import SDict, reciprocal
 from picq.technology import Technology
 
@@ -111,6 +111,11 @@ class FreeForm(Device):
 
     def paths(self, tech: Technology) -> dict[str, Any]:
         return {}
+
+    def waivers(self, tech: Technology) -> dict[str, str]:
+        return dict.fromkeys(
+            ROUTED, "between its ends a free-form device is no routed guide: the field solver has its shape"
+        )
 
     def notes(self, tech: Technology) -> tuple[str, ...]:
         saved = self.saved

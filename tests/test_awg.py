@@ -256,6 +256,7 @@ def test_a_joint_optimum_is_smaller_and_has_less_crosstalk_than_the_analytic_des
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_optimised_apertures_beat_the_analytic_design_at_equal_area():
     """At least 6 dB less worst non-adjacent crosstalk; arms, their pitch and the focal length stay as they are."""
     problem = Problem(load_spec(Path(__file__).parent.parent / "layouts" / "awg_8x200.yaml"))

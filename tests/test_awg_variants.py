@@ -188,6 +188,7 @@ def test_a_parabolic_horn_flattens_the_passband(soi220):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_heaters_decide_about_the_yield_of_long_arms():
     """As fabricated no chip passes; with a heater on every arm nearly all do: intervals of 95 %."""
     problem = Problem(load_spec(Path(__file__).parent.parent / "layouts" / "awg_trimmed.yaml"))

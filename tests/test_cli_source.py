@@ -234,6 +234,7 @@ def test_the_command_writes_figures_and_pictures(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_figures_of_a_saved_design_are_its_own(tmp_path, capsys):
     """A design with another gap has another Q."""
     from picq.design.optimise import as_drawn

@@ -17,6 +17,7 @@ from picq.sdict import dense, excess, reciprocity_error, unitarity_error
 from picq.signoff.drc import check_layout
 from picq.signoff.extract import extract, length_tolerance
 from picq.signoff.lvs import WIDTH_TOLERANCE_UM
+from picq.technology import Process
 
 WL = jnp.linspace(1.53, 1.57, 5)
 FIRST = "soi220"
@@ -171,6 +172,11 @@ def test_jit_is_eager_and_vmap_is_loop(tech, name):
     dev, tech = made(tech, name)
     jitted = jax.jit(lambda d: dense(d.model(WL, tech), dev.ports))
     np.testing.assert_allclose(jitted(dev), dense(dev.model(WL, tech), dev.ports), atol=1e-11)  # 1e-16 of 1e4 rad
+    if not jax.tree.leaves(dev):  # nothing to vary but the chip
+        over = jax.jit(lambda nm: dense(dev.model(WL, tech.at(Process(width_nm=nm))), dev.ports))
+        for nm, one in zip((-3.0, 4.0), jax.vmap(over)(jnp.array([-3.0, 4.0])), strict=True):
+            np.testing.assert_allclose(one, over(nm), atol=1e-11)
+        return
     stacked = jax.tree.map(lambda v: jnp.stack([jnp.asarray(v), jnp.asarray(v) * 1.001]), dev)
     batch = jax.jit(jax.vmap(jitted))(stacked)
     for k, scale in enumerate((1.0, 1.001)):

@@ -102,6 +102,7 @@ def test_lines_against_the_transmission():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_pulse_far_longer_than_the_ring_is_continuous_light():
     """Pairs per pulse over its duration: for a Gaussian, ∫P² dt = E²/(sqrt(2 pi) T), up to O((kappa T)^-2)."""
     source = alone(0.4)

@@ -171,6 +171,7 @@ def test_gradients_of_combs_and_links(keys, changes):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_gradients_of_the_interference_of_two_chips():
     """On a chip that is 0.03 K warmer than the one beside; both have the gap."""
     asked = spec_of({"figure": "indistinguishability"}, source__pump=PULSES, source__points=96)

@@ -33,6 +33,7 @@ def test_the_optimiser_finds_the_coupling_of_most_coincidences():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_an_aim_goes_as_far_as_a_bound_lets_it():
     """Most coincidences would leave 0.57 of the photons in the guide; 0.7 are asked for: the optimum lies at the bound,
     on its good side, nearer to it than what the bound's own margin would choose."""
@@ -43,6 +44,7 @@ def test_an_aim_goes_as_far_as_a_bound_lets_it():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_ring_varies_as_it_is_made():
     """Tolerance of a source: Q and heralding of every chip; the same seed gives the same chips."""
     problem = Problem(changed(ONE_RING, targets=[{"figure": "heralding", "min": 0.3}, {"figure": "grid_offset_ghz"}]))

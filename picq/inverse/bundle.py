@@ -17,7 +17,7 @@ from picq.inverse.finish import GUIDES, Finished, rules_of
 from picq.inverse.job import FreeFormJob
 from picq.inverse.plots import draw_device, draw_spectra
 from picq.inverse.repair import deck_of
-from picq.inverse.saved import Saved
+from picq.inverse.saved import ROUTED, Saved
 from picq.signoff.atomic import atomic_folder, write_file
 from picq.signoff.drc import drc, read_layout, write_lyrdb
 from picq.signoff.export import refuse_strangers
@@ -92,10 +92,6 @@ def _deck(job: FreeFormJob) -> Any:
     deck = deck_of(job.tech.platform.rules.for_device(), guide, rules_of(job.problem))
     kinds = {rule.kind for rule in deck.rules} - set(ROUTED)
     return deck.only(kinds)
-
-
-ROUTED = ("bend_radius", "facet", "joint_gap", "joint_offset", "joint_width", "crossing")
-"""Kinds of rules about routed waveguides."""
 
 
 def _mask(job: FreeFormJob, new: Path) -> MaskHashes:

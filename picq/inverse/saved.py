@@ -21,6 +21,9 @@ from picq.optics.table import Table, Variable
 
 FORMAT = "picq free-form device 1"
 
+ROUTED = ("bend_radius", "facet", "joint_offset", "joint_width")
+"""Kinds of rules about routed waveguides, which a free-form device is not between its ports."""
+
 
 @dataclass(frozen=True, eq=False)
 class PortPlace:
