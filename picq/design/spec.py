@@ -36,7 +36,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
-    ValidationError,
     model_validator,
 )
 
@@ -44,7 +43,7 @@ from picq.design.figures import FIGURES, Figure
 from picq.design.grid import Channels, Wavelengths
 from picq.design.source_figures import SOURCE_FIGURES, SourceFigure
 from picq.design.source_spec import SourceSection
-from picq.design.yaml_source import Section, Source, name_of, number, numbers, one_of, refuse, translate
+from picq.design.yaml_source import Section, Source, name_of, number, numbers, one_of, refuse, validated
 from picq.errors import SpecError
 
 _FIGURES: dict[str, type[Figure]] = {**FIGURES, **SOURCE_FIGURES}
@@ -325,16 +324,6 @@ def load_spec(path: Path) -> Spec:
 
 def parse_spec(source: Source) -> Spec:
     """Check a specification that was read already (or written in Python: ``Source(data={...})``)."""
-    if not isinstance(source.data, dict):
-        raise SpecError(
-            f"{source.name}: a specification is a mapping",
-            got=type(source.data).__name__,
-            allowed="entries `name: value`",
-            remedy="begin with `name: my_chip`",
-        )
-    try:
-        spec = Spec.model_validate(source.data)
-    except ValidationError as error:
-        raise translate(error, source) from None
+    spec = validated(Spec, source)
     spec._source = source
     return spec

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import (
@@ -119,6 +119,9 @@ class Section(BaseModel):
         return value
 
 
+S = TypeVar("S", bound=Section)
+
+
 def refuse(what: str, *, got: Any = None, allowed: Any = None, remedy: str = "", at: Path_ = ()) -> PydanticCustomError:
     """An error for a pydantic validator to raise; ``at`` is added to the path of what is validated."""
     return PydanticCustomError(
@@ -221,6 +224,25 @@ def name_of(what: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def validated(kind: type[S], source: Source) -> S:
+    """A whole specification of what was read.
+
+    Raises:
+        SpecError: it is no mapping, or an entry is wrong; names file, line and path of the entry.
+    """
+    if not isinstance(source.data, dict):
+        raise SpecError(
+            f"{source.name}: a specification is a mapping",
+            got=type(source.data).__name__,
+            allowed="entries `name: value`",
+            remedy="begin with `name: my_chip`",
+        )
+    try:
+        return kind.model_validate(source.data)
+    except ValidationError as error:
+        raise translate(error, source) from None
 
 
 def translate(error: ValidationError, source: Source) -> SpecError:

@@ -15,21 +15,13 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 
+from picq.figure_style import GRIDDED, STYLE
 from picq.inverse.contour import outlines
 from picq.inverse.objective import Target
 from picq.inverse.problem import Problem
 
 # Okabe and Ito's palette: told apart by all, and in print
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7a5a00", "#444444")
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.0,
-    "axes.titlesize": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
 _FLOOR_DB = -60.0
 
 
@@ -38,7 +30,7 @@ def draw_device(problem: Problem, region: kdb.Region, fields: Sequence[tuple[str
     domain = problem.domain(problem.spec.mask_step)
     room = problem.room
     ends = [domain.place(axis, k) for axis in (0, 1) for k in (0, domain.shape[axis])]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         wide = (room.right - room.left) / (room.top - room.bottom)
         canvas = Canvas(figsize=(3.4 * wide * (1 + len(fields)) + 0.8, 3.9), layout="constrained")
         axes = canvas.subplots(1, 1 + len(fields), squeeze=False)[0]
@@ -71,7 +63,7 @@ def _shape(axes: Axes, region: kdb.Region, *, face: str, edge: str) -> None:
 def draw_spectra(problem: Problem, wl: np.ndarray, s: np.ndarray) -> bytes:
     """Power of all targets' channels at ``wl`` [um] in dB, with what was asked; S [wl, out, in]."""
     names = [(name, order) for name, port in problem.spec.ports.items() for order in port.modes]
-    with mpl.rc_context({**_STYLE, "axes.grid": True, "grid.color": "#e4e4e4", "grid.linewidth": 0.6}):
+    with mpl.rc_context(GRIDDED):
         canvas = Canvas(figsize=(6.4, 3.8), layout="constrained")
         axes = canvas.subplots()
         lines = dict.fromkeys((t.source, t.sink) for t in problem.targets)
@@ -103,7 +95,7 @@ def _bounds(axes: Axes, target: Target, nm: np.ndarray, colour: str) -> None:
 def draw_search(history: Sequence[tuple[int, float, float]], filled: np.ndarray, title: str) -> bytes:
     """Score and what is too narrow over the iterations (stage, score, violation), and the density [nx, ny] now."""
     stage, score, narrow = (np.array(column) for column in zip(*history, strict=True))
-    with mpl.rc_context({**_STYLE, "axes.grid": True, "grid.color": "#e4e4e4", "grid.linewidth": 0.6}):
+    with mpl.rc_context(GRIDDED):
         canvas = Canvas(figsize=(8.4, 3.6), layout="constrained")
         axes, picture = canvas.subplots(1, 2, width_ratios=(3, 2))
         axes.plot(score, color=_COLOURS[0], lw=1.4)

@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from picq.design.yaml_source import Section, Source, name_of, number, one_of, refuse, translate
+from picq.design.yaml_source import Section, Source, name_of, number, one_of, refuse, validated
 from picq.errors import SpecError
 from picq.inverse.density import Symmetry
 
@@ -248,10 +248,7 @@ def load_free_form(path: Path) -> FreeFormSpec:
 
 def parse_free_form(source: Source) -> FreeFormSpec:
     """Check a specification that was read already (or written in Python: ``Source(data={...})``)."""
-    try:
-        spec = FreeFormSpec.model_validate(source.data)
-    except ValidationError as error:
-        raise translate(error, source) from None
+    spec = validated(FreeFormSpec, source)
     spec._source = source
     return spec
 

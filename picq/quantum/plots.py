@@ -13,6 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 from scipy.interpolate import CubicSpline, RectBivariateSpline
 
+from picq.figure_style import GRIDDED
 from picq.quantum.curves import IntegratedDispersion, JointSpectrum, LineFit, Sweep, Transmission, seen
 from picq.quantum.figures import Drive
 from picq.quantum.source import Lines
@@ -28,25 +29,13 @@ _LOW_GAIN = 0.1  # pairs per pulse: beyond, light that pairs stimulate counts
 
 # Okabe and Ito's palette: told apart by all, and in print
 _BLACK, _RED, _BLUE, _GREEN, _GREY = "#000000", "#D55E00", "#0072B2", "#009E73", "#8a8a8a"
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.0,
-    "axes.titlesize": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
 
 
 def draw_line(spectra: Transmission, ports: tuple[str, ...], fit: LineFit, lines: Lines) -> bytes:
     """The pumped resonance and its fit, with linewidth and Q of the fit and of the model."""
     best, pump_ghz, wide = seen(spectra), float(lines.pump.omega) / _GHZ, float(lines.pump.kappa) / _MHZ
     q, error = 1e3 * pump_ghz / fit.linewidth_mhz, fit.linewidth_error_mhz
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(GRIDDED):
         canvas, axes = _canvas(6.4, 4.2)
         axes.plot(spectra.ghz, best.power, color=_BLUE, lw=2.2, label=f"model, port {ports[best.port]}")
         axes.plot(spectra.ghz, fit.power, color=_BLACK, lw=1.0, ls=(0, (4, 3)), label="fit")
@@ -73,7 +62,7 @@ def draw_dispersion(found: IntegratedDispersion) -> bytes:
     m, d_int, half = found.m[known], np.asarray(found.d_int_mhz)[known], np.asarray(found.linewidth_mhz)[known] / 2
     scale, unit = (1e3, "GHz") if np.abs(d_int).max() > 2e3 else (1.0, "MHz")
     fine = np.linspace(m[0], m[-1], 200)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(GRIDDED):
         canvas, axes = _canvas(6.4, 4.0)
         axes.plot(fine, float(found.d2_mhz) * fine**2 / 2 / scale, color=_GREY, lw=1.0, ls="--", label="D$_2$m²/2")
         axes.fill_between(m, (d_int - half) / scale, (d_int + half) / scale, color=_BLUE, alpha=0.2, lw=0,
@@ -97,7 +86,7 @@ def draw_joint_spectrum(found: JointSpectrum) -> bytes:
     at = np.linspace(-reach, reach, 401)
     signal, idler = np.asarray(found.signal_ghz), np.asarray(found.idler_ghz)
     density = _smooth((signal, idler), np.asarray(found.density), at)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(GRIDDED):
         canvas = Canvas(figsize=(5.6, 5.6), layout="constrained")
         grid = canvas.subplots(
             2, 2, sharex="col", sharey="row", width_ratios=(4, 1), height_ratios=(1, 4),
@@ -130,7 +119,7 @@ def draw_schmidt(found: JointSpectrum, most: int = 12) -> bytes:
     weights = np.asarray(found.schmidt)[:most]
     weights = weights[weights > 1e-12]  # rounding beyond
     purity = float(found.purity)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(GRIDDED):
         canvas, axes = _canvas(6.4, 3.8)
         bars = axes.bar(np.arange(1, weights.size + 1), weights, color=_BLUE, width=0.7)
         axes.bar_label(bars, [f"{w:.2g}" for w in weights], fontsize=7, padding=2)
@@ -153,7 +142,7 @@ def draw_sweep(found: Sweep, drive: Drive) -> bytes:
         (found.pairs_out_hz, _GREEN, "out of both ports"),
         (found.coincidence_rate_hz, _RED, "coincidences counted"),
     )
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(GRIDDED):
         canvas = Canvas(figsize=(6.4, 6.0), layout="constrained")
         upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         for rate, colour, label in rates:
