@@ -1,5 +1,6 @@
 """Devices: each class is one device whose mask and model are tested to be the same device."""
 
+from .arm_pair import ArmPair
 from .awg import Awg
 from .bend_euler import BendEuler
 from .coupler import Coupler
@@ -45,6 +46,7 @@ DEVICES = {
         StraightHeater,
         EoPhaseShifter,
         Mzi,
+        ArmPair,
         LatticeFilter,
         PumpFilter,
         DelaySpiral,
@@ -77,6 +79,7 @@ __all__ = [  # noqa: RUF022  in the order of DEVICES
     "StraightHeater",
     "EoPhaseShifter",
     "Mzi",
+    "ArmPair",
     "LatticeFilter",
     "PumpFilter",
     "DelaySpiral",

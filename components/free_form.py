@@ -1,17 +1,22 @@
 """A device whose shape was found by inverse design, from the file that the design left."""
 
+import math
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import gdsfactory as gf
 import jax
 import jax.numpy as jnp
+from klayout import db
 
 from picq import catalogue, layout
 from picq.device import Device, device, setting
 from picq.errors import SpecError
 from picq.inverse.saved import ROUTED, Saved, digest, load_saved
 from picq.sdict import SDict, reciprocal
+from picq.signoff.extract import Plane, extract
+from picq.signoff.lvs import LEAST_UM2
 from picq.technology import Technology
 
 
@@ -37,7 +42,7 @@ class FreeForm(Device):
     file: str = setting(
         default="", doc="file of the design; a relative path is looked for in the technology's folder too"
     )
-    sha256: str = setting(default="", doc="first digits of the file's SHA-256, if it has to be that very design")
+    sha256: str = setting(default="", doc="first digits of the file's SHA-256; those of the file as it is by default")
 
     @property
     def saved(self) -> Saved:
@@ -51,18 +56,19 @@ class FreeForm(Device):
             raise SpecError("free_form has no file", allowed="file: of a design", remedy=remedy)
         path = Path(self.file)
         found = load_saved(path)
-        if self.sha256 and not digest(path).startswith(self.sha256[:16]):
+        if self.sha256 and not (now := _digest_of(path)).startswith(self.sha256[:16]):
             raise SpecError(
                 f"the free-form device '{self.file}' is another one than it was",
-                got=f"sha256 {digest(path)}",
+                got=f"sha256 {now}",
                 allowed=self.sha256,
-                remedy="give the new digits if the change is meant",
+                remedy='give the new digits if the change is meant, or sha256: "" to take the file as it is',
             )
         return found
 
     @classmethod
     def on(cls, tech: Technology, **values: Any) -> "FreeForm":
-        """As ``Device.on``, with the file found and the technology compared with the design's."""
+        """As ``Device.on``, with the file found, its digest taken (a device goes on with no other design than it began
+        with), and the technology compared with the design's."""
         made = super().on(tech, **values)
         if not made.file:  # gdsfactory asks for the defaults of all cells
             return made
@@ -75,7 +81,7 @@ class FreeForm(Device):
                 allowed=made.saved.technology,
                 remedy="design it again on this one",
             )
-        return made
+        return made if made.sha256 else made.replace(sha256=_digest_of(Path(made.file)))
 
     @property
     def ports(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -104,9 +110,13 @@ class FreeForm(Device):
 
     def cell(self, tech: Technology) -> gf.Component:
         saved, c = self.saved, gf.Component()
-        layout.draw_outlines(c, saved.outlines, tech.cross_section(saved.cross_section).layer, tech)
-        for name, p in saved.ports.items():
-            layout.port(c, name, (p.x, p.y, p.orientation, p.width), tech, saved.cross_section)
+        guide = tech.cross_section(saved.cross_section).layer
+        layout.draw_outlines(c, saved.outlines, guide, tech)
+        planes = {name: (p.x, p.y, p.orientation, p.width) for name, p in saved.ports.items()}
+        for name, plane in planes.items():
+            layout.port(c, name, plane, tech, saved.cross_section)
+        drawn = db.Region(c.kdb_cell.begin_shapes_rec(c.kcl.layer(*tech.layer(guide))))
+        layout.record(c, _bodies(drawn, c.kcl.dbu, planes))
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:
@@ -123,3 +133,37 @@ class FreeForm(Device):
             f"free_form '{saved.name}': S-parameters of two dimensions, there good to {saved.error:.1g}; "
             "what the third dimension changes is for `picq verify3d`.",
         )
+
+
+def _digest_of(path: Path) -> str:
+    """``digest`` of a file; taken once, as long as the file does not change."""
+    return _digest(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, _: int) -> str:
+    return digest(path)
+
+
+def _bodies(drawn: db.Region, dbu: float, ports: dict[str, Plane]) -> layout.Segments:
+    """A segment for each piece of what is drawn: light may cross gaps, while LVS asks which solid touches which plane.
+
+    A piece that no port touches gets a plane on its longest side.
+    """
+    got = extract([drawn], dbu, {name: (plane,) for name, plane in ports.items()})
+    found: layout.Segments = {}
+    for i, polygon in enumerate(got.polygons):
+        planes = tuple(plane for name, plane in ports.items() if got.faces[name][0].piece == i)
+        if planes or polygon.area() > LEAST_UM2:
+            found[f"body{len(found)}"] = planes or (_side(polygon),)
+    return found
+
+
+def _side(polygon: db.DPolygon) -> Plane:
+    """A plane on a polygon's longest side, facing outwards; KLayout's outlines have the solid to their right.
+
+    As narrow as can be: the cut at a plane reaches beyond it, by less than any neck is wide.
+    """
+    side = max(polygon.each_edge(), key=lambda edge: edge.length())
+    middle, along = side.bbox().center(), side.d()
+    return (middle.x, middle.y, math.degrees(math.atan2(along.x, -along.y)) % 360.0, 0.001)

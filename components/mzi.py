@@ -8,8 +8,7 @@ import jax.numpy as jnp
 
 from picq import layout
 from picq.device import Device, bounds, device, param, setting
-from picq.optics.arm import Arm
-from picq.optics.phase_shifter import power_to_restore
+from picq.optics.arm import Arms
 from picq.sdict import SDict, reciprocal
 from picq.slabs import join_slabs
 from picq.technology import Technology
@@ -55,27 +54,22 @@ class Mzi(Device):
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         splits = jax.vmap(lambda site: self._mmi(tech).model(wl, tech.at_site(site)))(jnp.array([0, 3]))
-        top = jnp.prod(splits[("o1", "o2")], axis=0) * self._top().amplitude(wl, tech.at_site(1))
-        bottom = jnp.prod(splits[("o1", "o3")], axis=0) * self._bottom(tech).amplitude(wl, tech.at_site(2))
+        upper, lower = self._arms(tech).amplitudes(wl, tech, 1)
+        top = jnp.prod(splits[("o1", "o2")], axis=0) * upper
+        bottom = jnp.prod(splits[("o1", "o3")], axis=0) * lower
         return reciprocal({("o1", "o2"): top + bottom})
 
     def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "Mzi":
-        wl, cold = jnp.asarray(wl0), self.replace(power_mw=0.0)
-        ratios = [
-            mzi._top().amplitude(wl, place.at_site(1)) * jnp.conj(mzi._bottom(tech).amplitude(wl, place.at_site(2)))
-            for mzi, place in ((self, nominal), (cold, tech))
-        ]
-        own, other = cold._top().phase_per_mw(wl, tech.at_site(1)), cold._bottom(tech).phase_per_mw(wl, tech.at_site(2))
         limit = bounds(type(self), nominal)["power_mw"].upper
-        return self.replace(power_mw=power_to_restore(ratios[0], ratios[1], own - other, limit))
+        return self.replace(power_mw=self._arms(tech).restoring_power(jnp.asarray(wl0), tech, nominal, 1, limit))
 
     def cell(self, tech: Technology) -> gf.Component:
-        c = gf.Component()
+        c, arms = gf.Component(), self._arms(tech)
         mmi = layout.build(self._mmi(tech), tech)
         left, right = c << mmi, c << mmi
         layout.record(c, layout.instance_segments(c, left, "splitter"))
-        top = layout.draw_arm(c, left.ports["o2"].center, self._top(), tech, segment="top")
-        layout.draw_arm(c, left.ports["o3"].center, self._bottom(tech), tech, segment="bottom")
+        top = layout.draw_arm(c, left.ports["o2"].center, arms.upper, tech, segment="top")
+        layout.draw_arm(c, left.ports["o3"].center, arms.lower, tech, segment="bottom")
         right.rotate(180)
         right.mirror_y()
         right.move(right.ports["o2"].center, top.end)
@@ -88,21 +82,24 @@ class Mzi(Device):
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:
-        mmi = self._mmi(tech).paths(tech)
+        mmi, arms = self._mmi(tech).paths(tech), self._arms(tech)
         return {
             **{f"splitter/{k}": v for k, v in mmi.items()},
-            "top": self._top().length(tech),
-            "bottom": self._bottom(tech).length(tech),
+            "top": arms.upper.length(tech),
+            "bottom": arms.lower.length(tech),
             **{f"combiner/{k}": v for k, v in mmi.items()},
         }
 
     def _mmi(self, tech: Technology) -> Mmi1x2:
         return Mmi1x2.on(tech, cross_section=self.cross_section)
 
-    def _top(self) -> Arm:
-        return Arm(self.cross_section, self.length_x, self.length_y + self.delta_length / 2, True, self.power_mw)
-
-    def _bottom(self, tech: Technology) -> Arm:
-        radius, top = tech.cross_section(self.cross_section).radius, self._top()
-        apart = self._mmi(tech).pitch + 4 * radius + top.aside + self.length_y
-        return Arm(self.cross_section, self.length_x, self.length_y, False, neighbour=(self.power_mw, apart))
+    def _arms(self, tech: Technology) -> Arms:
+        return Arms.of(
+            tech,
+            self.cross_section,
+            along=self.length_x,
+            aside=self.length_y,
+            longer=self.delta_length,
+            apart=self._mmi(tech).pitch,
+            power_mw=self.power_mw,
+        )

@@ -317,6 +317,7 @@ app.command()(cli_optics.bake)
 app.command()(cli_optics.modes)
 app.command()(cli_source.source)
 app.command()(cli_inverse.verify3d)
+app.command()(cli_inverse.spread)
 
 
 @app.command()

@@ -72,3 +72,30 @@ def verify3d(
         print(json.dumps(found.as_dict(), indent=2, sort_keys=True))
     say(found.text())
     return 0
+
+
+def spread(
+    device: Annotated[Path, typer.Argument(help="device.json of a free-form device", show_default=False)],
+    samples: Annotated[int, typer.Option(help="fabricated chips")] = 1000,
+    seed: Annotated[int, typer.Option(help="of the chips", min=0, max=2**31 - 1)] = 1,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="write JSON, every sample included")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on stdout")] = False,
+) -> int:
+    """Yield of a free-form device over width, thickness and temperature, every sample through the field solver."""
+    from picq.cli import progress, say
+
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as for `run`
+    from picq import catalogue
+    from picq.inverse.saved import load_saved
+    from picq.inverse.spread import spread as sample
+
+    saved = load_saved(device)
+    with progress() as report:
+        found = sample(saved, catalogue.technology(saved.technology), samples, seed, report)
+    if out is not None:
+        found.save(out)
+        say(f"spread: {out}")
+    if as_json:
+        print(json.dumps(found.as_dict(), indent=2, sort_keys=True))
+    say(found.text())
+    return 0

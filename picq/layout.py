@@ -147,6 +147,7 @@ def _cell_function(kind: type[Device], tech: Technology) -> Callable[..., gf.Com
         return kind.on(tech, **chosen).cell(tech)
 
     defaults = kind.on(tech).settings()
+    defaults |= {"sha256": ""} if "sha256" in defaults else {}  # of the default's file, while a caller may give another
     parameters = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=v) for n, v in defaults.items()]
     draw.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
     draw.__name__ = draw.__qualname__ = kind.name

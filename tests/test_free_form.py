@@ -18,6 +18,7 @@ from picq.inverse.appraise import scattering, series
 from picq.inverse.contour import outlines
 from picq.inverse.finish import drawn, finish, rules_of
 from picq.inverse.job import FreeFormJob
+from picq.inverse.objective import score
 from picq.inverse.problem import Problem
 from picq.inverse.repair import violations
 from picq.inverse.saved import load_saved
@@ -68,14 +69,15 @@ def test_search_improves_and_other_seeds_differ(problem):
     losses = []
     explore(problem, dataclasses.replace(exploring(problem), iterations=30), lambda n, _, f: losses.append((n, f.loss)))
     first = [loss for n, loss in losses if n == 0]
-    assert first[-1] < first[0] - 1
+    assert first[-1] < first[0] - 0.5
     other = Problem.of(small(seed=2), TECH)
     tell = lambda *_: None
     assert not np.array_equal(explore(problem, exploring(problem), tell), explore(other, exploring(other), tell))
 
 
-def test_gradient_of_the_search_is_that_of_finite_differences(problem):
-    grid = Grid(problem, 0.04)
+@pytest.mark.parametrize("edge_nm", [0.0, 20.0])
+def test_gradient_of_the_search_is_that_of_finite_differences(edge_nm):
+    grid = Grid(Problem.of(small(search__edge_nm=edge_nm), TECH), 0.04)
     rng = np.random.default_rng(0)
     latent, way = (
         jnp.asarray(rng.uniform(0.3, 0.7, grid.density.shape)),
@@ -83,21 +85,47 @@ def test_gradient_of_the_search_is_that_of_finite_differences(problem):
     )
     top = grid._tops(None)
     for smooth, beta in ((False, 8.0), (True, 32.0), (True, np.inf)):
-        of = lambda x, smooth=smooth, beta=beta: grid.gradient[smooth](x, beta, 0.2, 1e-3, top)
+        of = lambda x, smooth=smooth, beta=beta: grid.gradient[smooth](x, beta, 0.2, 1e-3, 0.1, top)
         slope = float(jnp.sum(of(latent)[1] * way))
         h = 1e-6
         difference = float(of(latent + h * way)[0][0] - of(latent - h * way)[0][0]) / (2 * h)
         assert slope == pytest.approx(difference, rel=2e-5)
 
 
-def test_the_mask_keeps_the_rules_and_is_what_was_scored(problem):
+def test_the_score_of_moved_edges_is_that_of_the_worst_of_three_masks():
+    """A bar between guides of its own width, its edges 40 nm in, as drawn, and out, through the mask's rasteriser."""
+    spec = small(ports__o2__modes=[0], targets__1__to="o2", search__edge_nm=40.0)
+    problem = Problem.of(spec, TECH)
+    grid = Grid(problem, 0.04)
+    latent = np.zeros(grid.density.shape)
+    latent[:, 5:15] = 1.0
+    stage = dataclasses.replace(recipe(problem)[2], iterations=1)
+    found = next(figures.score for _, _, figures in grid.descend(stage, latent))
+    guides = [kdb.DBox(-4.0, -0.2, -0.4, 0.2), kdb.DBox(0.4, -0.2, 4.0, 0.2)]
+
+    def masked(edge: float) -> float:
+        region = kdb.Region([box.to_itype(0.001) for box in (*guides, kdb.DBox(-0.4, -0.2 - edge, 0.4, 0.2 + edge))])
+        return float(score(scattering(problem, region.merged(), 0.04), problem.windows))
+
+    masks = [masked(edge) for edge in (-0.04, 0.0, 0.04)]
+    assert min(masks) < masks[1] - 0.05  # it is a worst case that tells
+    # rounding of the bar's ends by the filter, and edges of 0.35 instead of 0.29 pixels: of second order in the step
+    assert found == pytest.approx(min(masks), abs=0.1 * (masks[1] - min(masks)))
+
+
+def test_the_mask_keeps_the_rules_and_is_what_was_scored():
+    problem = Problem.of(small(region__size=[1.2, 1.2]), TECH)
     rng = np.random.default_rng(3)
     grid = Grid(problem, 0.04)
     latent = np.clip(0.5 + rng.normal(size=grid.density.shape), 0, 1)
     assert not violations(drawn(grid, latent), rules_of(problem)).passed
     made = finish(problem, latent)
     assert made.report.passed
-    assert [r.what for r in made.rounds] == ["contour", "repair 1", "repair 1, made legal"]
+    assert made.rounds[0].what == "contour"
+    assert made.rounds[0].markers
+    assert made.rounds[-1].what.endswith("made legal")
+    assert not made.rounds[-1].markers
+    assert made.score == max(r.score for r in made.rounds if not r.markers)
     s = scattering(problem, made.region, problem.spec.mask_step)
     np.testing.assert_allclose(s, made.s, atol=1e-12)
 

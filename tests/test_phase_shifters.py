@@ -315,8 +315,9 @@ def test_trimming_counts_the_heat_that_reaches_the_other_arm(kind):
     trimmed = device.rebiased(1.55, chip, nominal)
 
     def arms(d, tech):
-        first = (d.delays[0], d.powers_mw[0]) if kind is LatticeFilter else ()
-        return d._top(*first), d._bottom(*first, tech=tech)
+        if kind is Mzi:
+            return d._arms(tech)
+        return d._top(d.delays[0], d.powers_mw[0]), d._bottom(d.delays[0], d.powers_mw[0], tech)
 
     def stage(d, tech):
         (top, bottom), wl = arms(d, tech), jnp.array([1.55])

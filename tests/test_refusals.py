@@ -17,7 +17,7 @@ from picq.optics.profile import guide
 from picq.technology_files import load
 
 OXIDE = {"core": "Si", "cladding": "SiO2"}
-MANY = jnp.linspace(1.2, 1.3, 12)
+MANY = jnp.linspace(1.1, 1.19, 12)
 
 
 def strip(width=0.5, **options):
@@ -27,7 +27,7 @@ def strip(width=0.5, **options):
 @pytest.mark.parametrize("figure", [modes.n_eff, modes.n_group, modes.dispersion, modes.dispersion_slope])
 def test_derivatives_refuse_what_the_index_refuses(figure):
     with pytest.raises(NumericsError, match="wavelength for the index of Si"):
-        figure(strip(), 1.2)
+        figure(strip(), 1.15)
     with pytest.raises(NumericsError, match=r"te1 at .* is cut off"):
         figure(strip(0.3), 1.55, "te1")
 

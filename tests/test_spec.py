@@ -106,6 +106,10 @@ WRONG = {
     "channels off the grid": ("span_ghz: 600", "span_ghz: 300", "chip.yaml:9: channels", "193200", "widen"),
     "steps": ("step_ghz: 10", "step_ghz: 7", "chip.yaml:8: wavelengths", "7 GHz", "whole steps"),
     "port twice": ("outputs: [ch1, ch2]", "outputs: [ch1, ch1]", "channels.outputs", "ch1", "distinct"),
+    "crosstalk of one channel": ("outputs: [ch1, ch2]", "outputs: [ch1]", "chip.yaml:15: targets[1].figure",
+                                 "adjacent_crosstalk_db", "2 outputs or more", "outputs of the other channels"),
+    "no channels but neighbours": ("adjacent_crosstalk_db", "nonadjacent_crosstalk_db", "targets[1].figure",
+                                   "nonadjacent_crosstalk_db", "2 in channels.outputs", "3 outputs or more"),
     "both circuits": ("seed: 1", "seed: 1\nlayout: a.py", "chip.yaml", "both", "layout"),
     "not YAML": ("[ch1, ch2]", "[ch1, ch2", "chip.yaml:", "not YAML", "got"),
 }  # fmt: skip

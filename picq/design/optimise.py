@@ -263,6 +263,9 @@ def as_drawn(problem: Problem, circuit: Circuit | None = None) -> Design:
     for slot in problem.slots:
         value = getattr(circuit.instances[slot.instance], slot.parameter)
         parameters.setdefault(slot.instance, {})[slot.parameter] = list(value) if isinstance(value, tuple) else value
+    for name, one in circuit.instances.items():  # a free-form device's file is part of the design
+        if digest := getattr(one, "sha256", ""):
+            parameters.setdefault(name, {})["sha256"] = digest
     return Design(
         name=spec.name,
         technology=problem.tech.name,

@@ -39,7 +39,7 @@ from pydantic import (
     model_validator,
 )
 
-from picq.design.figures import FIGURES, Figure
+from picq.design.figures import FIGURES, Crosstalk, Figure
 from picq.design.grid import Channels, Wavelengths
 from picq.design.source_figures import SOURCE_FIGURES, SourceFigure
 from picq.design.source_spec import SourceSection
@@ -249,6 +249,16 @@ class Spec(Section):
             if (target.figure, figure) in seen:
                 raise refuse("the figure is a target twice", got=target.figure, at=("targets", i, "figure"))
             seen.append((target.figure, figure))
+            if isinstance(figure, Crosstalk):
+                least = next(n for n in range(2, 4) if figure.others(0, n))
+                if len(channels.outputs) < least:
+                    raise refuse(
+                        f"{target.figure}: no channel's output has another channel to be compared with",
+                        got=f"{len(channels.outputs)} in channels.outputs",
+                        allowed=f"{least} outputs or more",
+                        remedy="name the outputs of the other channels too, or leave the target out",
+                        at=("targets", i, "figure"),
+                    )
             if isinstance(figure, SourceFigure) and (reason := self._lacks(figure)):
                 raise refuse(f"{target.figure}: {reason}", got=target.figure, at=("targets", i, "figure"))
             if target.bound is not None and (reason := figure.infeasible(target.bound, channels.spacing_ghz)):

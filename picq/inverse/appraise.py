@@ -15,16 +15,25 @@ from picq.inverse.spec import SIDES
 from picq.optics.table import Variable
 from picq.technology import Technology
 
-WIDTH_NM = 20.0
-"""Half range of the series in the width of edges: four standard deviations of an e-beam process (``soi220``)."""
+WIDTH_NM = 25.0
+"""Half range of the series in the width of edges: five standard deviations of an e-beam process (``soi220``)."""
 
 INDEX = 0.06
 """Half range in the core's index: 10 nm of thickness and 50 K of a silicon film of 220 nm."""
 
-_ORDERS = (7, 5, 5)
+_WAVELENGTHS = (7, 13, 25)
+"""Points in wavelength that are tried, each set with those of the one before."""
+
+_SMALL = 1e-3
+"""Last term in wavelength that is no reason for more points."""
+
+_ORDERS = (5, 5)
+"""Points in width and index."""
 
 _HAIR = 1e-9
 """By which a passive device is passive at least: between the points where it was looked at too."""
+
+_FAR = 100.0  # um of guide: beyond any grid
 
 _FINER = 100
 """Of the database unit: edges are moved on a grid so much finer."""
@@ -74,7 +83,7 @@ def places(problem: Problem) -> dict[str, PortPlace]:
 
 
 def series(problem: Problem, tech: Technology, region: kdb.Region, step: float) -> Series:
-    """S over wavelength, width and index, on the Chebyshev points with the ends.
+    """S over wavelength, width and index, on the Chebyshev points with the ends; in wavelength as many as it takes.
 
     All of S is made smaller by what it would gain. The error is the largest of the last orders in the three variables,
     and of a third of the change from a grid twice as coarse, which is what is left of an error of second order.
@@ -90,30 +99,56 @@ def series(problem: Problem, tech: Technology, region: kdb.Region, step: float) 
         Variable("change of width (nm)", -WIDTH_NM, WIDTH_NM),
         Variable("change of the core's index", -INDEX, INDEX),
     )
-    points = [np.cos(np.pi * np.arange(n) / (n - 1))[::-1] for n in _ORDERS]
-    wl, widths, indices = (
-        (v.lower + v.upper) / 2 + (v.upper - v.lower) / 2 * x for v, x in zip(variables, points, strict=True)
-    )
-    spec = problem.spec.model_copy(update={"wl_um": tuple(wl)})
     first = np.cumsum([0, *(len(p.modes) for p in problem.ports[:-1])])
-    chosen = np.ix_(np.arange(wl.size), first, first)
 
-    def at(width_nm: float, index: float, step: float) -> np.ndarray:
-        moved = problem_at(spec, tech, index)
-        return scattering(moved, _grown(region, width_nm), step, 0.001 / _FINER)[chosen]
+    def at(wl: np.ndarray, width_nm: float, index: float, step: float) -> np.ndarray:
+        moved = problem_at(problem.spec.model_copy(update={"wl_um": tuple(wl)}), tech, index)
+        found = scattering(moved, grown(region, width_nm), step, 0.001 / _FINER)
+        return found[np.ix_(np.arange(wl.size), first, first)]
 
-    values = np.empty((*_ORDERS, first.size, first.size), complex)
+    for number in _WAVELENGTHS:
+        wl = _points(variables[0], number)
+        nominal = at(wl, 0.0, 0.0, step)
+        if np.abs(_expanded(nominal, 0)[-1]).max() <= _SMALL:
+            break
+    widths, indices = (_points(v, n) for v, n in zip(variables[1:], _ORDERS, strict=True))
+    coefficients = np.empty((wl.size, *_ORDERS, first.size, first.size), complex)
     for (j, width), (k, index) in itertools.product(enumerate(widths), enumerate(indices)):
-        values[:, j, k] = at(width, index, step)
-    coefficients = values
-    for axis, x in enumerate(points):
-        inverse = np.linalg.inv(np.polynomial.chebyshev.chebvander(x, x.size - 1))
-        coefficients = np.moveaxis(np.tensordot(inverse, coefficients, (1, axis)), 0, axis)
+        coefficients[:, j, k] = at(wl, width, index, step)
+    for axis in range(3):
+        coefficients = _expanded(coefficients, axis)
     last = max(np.abs(np.take(coefficients, -1, axis)).max() for axis in range(3))
-    nominal, coarse = values[:, _ORDERS[1] // 2, _ORDERS[2] // 2], at(0.0, 0.0, 2 * step)
+    coarse = at(wl, 0.0, 0.0, 2 * step)
     error = max(float(last), float(np.abs(np.abs(nominal) - np.abs(coarse)).max()) / 3)
     excess = _excess(coefficients)
     return Series(variables, coefficients / (1 + excess), error, excess)
+
+
+def check_ports(problem: Problem, tech: Technology) -> None:
+    """Refuse ports that lose a mode, or see another guide, where the series ends in width and index.
+
+    Raises:
+        SpecError: names the port.
+    """
+    guides = kdb.Region()
+    for guide in problem.guides(_FAR):
+        guides.insert(kdb.DBox(*guide).to_itype(0.001))
+    for sign in (-1, 1):
+        moved = problem_at(problem.spec, tech, sign * INDEX)
+        walls = outlines(grown(guides, sign * WIDTH_NM), 0.001 / _FINER)
+        _ = moved.drawn(walls, problem.spec.search.steps[-1]).channels
+
+
+def _points(v: Variable, number: int) -> np.ndarray:
+    """Chebyshev points of a variable's range, with the ends, ascending."""
+    return (v.lower + v.upper) / 2 - (v.upper - v.lower) / 2 * np.cos(np.pi * np.arange(number) / (number - 1))
+
+
+def _expanded(values: np.ndarray, axis: int) -> np.ndarray:
+    """Coefficients of the Chebyshev series along an axis of values at ``_points``."""
+    n = values.shape[axis]
+    basis = np.polynomial.chebyshev.chebvander(-np.cos(np.pi * np.arange(n) / (n - 1)), n - 1)
+    return np.moveaxis(np.tensordot(np.linalg.inv(basis), values, (1, axis)), 0, axis)
 
 
 def _excess(coefficients: np.ndarray) -> float:
@@ -122,7 +157,7 @@ def _excess(coefficients: np.ndarray) -> float:
     Grids and series conserve energy to their error only; a chip with loops must not gain from that.
     """
     s = coefficients
-    for axis, n in enumerate(_ORDERS):
+    for axis, n in enumerate(coefficients.shape[:3]):
         basis = np.polynomial.chebyshev.chebvander(np.linspace(-1, 1, 2 * n + 1), n - 1)
         s = np.moveaxis(np.tensordot(basis, s, (1, axis)), 0, axis)
     return max(0.0, float(np.linalg.norm(s, 2, axis=(-2, -1)).max()) - 1) + _HAIR
@@ -133,7 +168,7 @@ def problem_at(spec, tech: Technology, index: float) -> Problem:
     return Problem(spec, *permittivities(spec, tech, np.array(spec.wl_um), index))
 
 
-def _grown(region: kdb.Region, width_nm: float) -> kdb.Region:
+def grown(region: kdb.Region, width_nm: float) -> kdb.Region:
     """All edges moved outwards by half of ``width_nm``, in finer units."""
     fine = region.transformed(kdb.ICplxTrans(_FINER))
     return fine.sized(round(width_nm / 2 * _FINER)).merged()

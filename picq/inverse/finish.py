@@ -1,6 +1,7 @@
 """From a density to a mask that keeps the rules: contour, the check's markers, wider where they are, again until clean.
 
-When few markers are left, the rest is cut or filled too (``legal.legal``), and the best mask without any is the result.
+Where markers are in few places, these are cut or filled too (``legal.legal``), and the best mask without any is the
+result.
 Scores are kept of every step: nothing that the repair cost is hidden.
 """
 
@@ -13,21 +14,28 @@ import numpy as np
 
 from picq.inverse.appraise import scattering
 from picq.inverse.contour import outline
-from picq.inverse.legal import legal
+from picq.inverse.legal import clusters_of, legal
 from picq.inverse.objective import score
 from picq.inverse.problem import Problem
-from picq.inverse.repair import FreeFormRules, Weights, deck, violations, weights
+from picq.inverse.repair import FreeFormRules, Weights, deck, spots_of, violations, weights
 from picq.inverse.search import Figures, Grid, repairing
 from picq.signoff.report import Report
 
 GUIDES = 3.0
 """Length of the guides that are checked with the device, um: longer than any rule."""
 
+_DBU = 0.001
+
 _MORE = 0.1
 """Part by which width or space grows where a marker is, at every round."""
 
-_FEW = 12
-"""Markers up to which the last repairs are chosen by what they cost in score; beyond, by the area that they change."""
+_FEW, _SOME = 4, 8
+"""Places with markers up to which all are cut or filled at every round, and up to which the way is chosen by what it
+costs in score; beyond, by the area that it changes."""
+
+
+_COST = 0.005
+"""Part of the contour's score that repair may take: a legal mask that keeps the rest is the end."""
 
 
 @dataclass(frozen=True)
@@ -90,40 +98,47 @@ def finish(problem: Problem, latent: np.ndarray, watch: Callable[[str, int, Figu
         watch: is called with the name of the round, the iteration and its figures.
     """
     grid, rules = Grid(problem, problem.spec.search.steps[-1]), rules_of(problem)
-    asked, length, step = deck(rules), problem.spec.length_scale, problem.spec.mask_step
+    asked, length, step = deck(rules), problem.spec.length_scale, problem.spec.search.steps[-1]
     wider = Weights(np.zeros(grid.density.shape), np.zeros(grid.density.shape))
     rounds: list[Round] = []
 
-    def look(what: str, region: kdb.Region, report: Report) -> _Mask:
-        s = scattering(problem, region, step)
+    def look(what: str, region: kdb.Region, report: Report, on: float = step) -> _Mask:
+        s = scattering(problem, region, on)
         rounds.append(Round(what, float(score(s, problem.windows)), report.counts()))
         return _Mask(rounds[-1].score, region, report, s)
 
     def legalised(what: str, mask: _Mask) -> _Mask:
         costly = lambda now: -float(score(scattering(problem, now, 2 * step), problem.windows))
-        few = len(mask.report.findings) <= _FEW
-        made = legal(mask.region, rules, problem.box, cost=costly if few else None)
+        made = legal(mask.region, rules, problem.box, cost=costly if places(mask) <= _SOME else None)
         return look(f"{what}, made legal", made.region, made.after)
 
-    region = drawn(grid, latent)
-    mask, pixels, best = look("contour", region, violations(region, rules)), sharp(grid, latent), None
-    for number in range(1, problem.spec.search.repairs + 1):
-        if mask.report.passed:
+    def places(mask: _Mask) -> int:
+        return clusters_of(spots_of(mask.report, asked, _DBU), round(length / _DBU)).count()
+
+    def checked(what: str) -> _Mask:
+        region = drawn(grid, latent)
+        return look(what, region, violations(region, rules))
+
+    pixels, last, number, what = sharp(grid, latent), problem.spec.search.repairs, 0, "contour"
+    mask = best = checked(what)
+    enough = mask.score - _COST * abs(mask.score)
+    while True:
+        if not mask.report.passed and (number == last or places(mask) <= _FEW):
+            best = _better(best, legalised(what, mask))
+        if mask.report.passed or number == last or (best.report.passed and best.score >= enough):
             break
+        number, what = number + 1, f"repair {number + 1}"
         found = weights(mask.report, asked, problem.box, grid.density.shape, grid.step, length)
         wider = Weights(*(old + _MORE * new for old, new in zip(wider, found, strict=True)))
         for i, now in enumerate(grid.descend(repairing(problem), latent, wider=wider)):
             latent = now[0]
             if watch:
-                watch(f"repair {number}", i, now[2])
-        region = drawn(grid, latent)
-        mask = look(f"repair {number}", region, violations(region, rules))
-        last = number == problem.spec.search.repairs
-        if not mask.report.passed and (last or len(mask.report.findings) <= _FEW // 3):
-            best = _better(best, legalised(f"repair {number}", mask))
-    if not mask.report.passed and best is None:
-        best = legalised("contour", mask)
-    mask = _better(best, mask)
+                watch(what, i, now[2])
+        mask = checked(what)
+        best = _better(best, mask)
+    mask = best
+    if (fine := problem.spec.mask_step) != step:
+        mask = look(f"the same on {fine:g} um", mask.region, mask.report, on=fine)
     return Finished(latent, pixels, mask.region, mask.report, tuple(rounds), mask.score, mask.s)
 
 
@@ -136,10 +151,8 @@ class _Mask(NamedTuple):
     s: np.ndarray
 
 
-def _better(one: _Mask | None, other: _Mask) -> _Mask:
+def _better(one: _Mask, other: _Mask) -> _Mask:
     """A legal mask before one that is not, then that of the higher score."""
-    if one is None:
-        return other
     return max((one, other), key=lambda mask: (mask.report.passed, mask.score))
 
 

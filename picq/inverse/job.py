@@ -15,7 +15,7 @@ from picq.design.progress import Progress, silent
 from picq.design.progress import Report as Listener
 from picq.design.result import versions, write_whole
 from picq.errors import SpecError
-from picq.inverse.appraise import places, scattering, series, worst
+from picq.inverse.appraise import check_ports, places, scattering, series, worst
 from picq.inverse.contour import outlines
 from picq.inverse.finish import Finished, finish
 from picq.inverse.objective import score
@@ -45,11 +45,20 @@ class FreeFormJob:
         Raises:
             SpecError: an entry is wrong; names its place in the file.
         """
-        spec = load_free_form(path)
+        return cls.of(load_free_form(path))
+
+    @classmethod
+    def of(cls, spec: FreeFormSpec) -> "FreeFormJob":
+        """The job of a specification, after finding what cannot be simulated.
+
+        Raises:
+            SpecError: ports that do not guide what they should, contradictory targets.
+        """
         tech = catalogue.technology(spec.technology)
         problem = Problem.of(spec, tech)
         _ = problem.windows
         _ = problem.condensed(spec.search.steps[0]).simulation.channels  # ports guide what they should
+        check_ports(problem, tech)
         return cls(spec, tech, problem)
 
     def search(
@@ -105,7 +114,7 @@ class FreeFormJob:
     def saved(self, finished: Finished) -> Saved:
         """The finished device with its S-parameters over wavelength, width and index."""
         problem, step = self.problem, self.spec.mask_step
-        found = series(problem, self.tech, finished.region, step)
+        found = series(problem, self.tech, finished.region, self.spec.search.steps[-1])
         box = kdb.DBox(*problem.box).to_itype(0.001)
         figures = {
             "score": finished.score,

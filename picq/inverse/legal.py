@@ -100,6 +100,11 @@ def legal(
     return Legalised(region, near, before, report, (region ^ original).area() * dbu**2, done)
 
 
+def clusters_of(spots: list[Spot], most: int) -> kdb.Region:
+    """Places to repair: findings nearer to each other than a quarter of the largest rule, database units, together."""
+    return polygons_of(spot.grown(most / 8) for spot in spots).merged()
+
+
 def _without_pinholes(region: kdb.Region, frame: kdb.Box, area: int) -> tuple[kdb.Region, kdb.Region]:
     holes = region.holes().with_area(0, area, False) & kdb.Region(frame)
     return ((region + holes).merged(), holes.sized(_SLACK)) if not holes.is_empty() else (region, holes)
@@ -116,7 +121,7 @@ def _round(
 ) -> tuple[kdb.Region, kdb.Region]:
     """Every cluster of markers repaired once; the region and the neighbourhoods in which it may have changed."""
     most = round(max(rules.width_um, rules.space_um) / dbu)
-    clusters = polygons_of(spot.grown(most / 8) for spot in spots)
+    clusters = clusters_of(spots, most)
     cut, filled, zones = kdb.Region(), kdb.Region(), kdb.Region()
     for cluster in clusters.each_merged():
         core = kdb.Region(cluster)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from picq.errors import SpecError
 
@@ -103,10 +104,14 @@ def _check_together(w: Windows, names: tuple[tuple[str, int], ...], wl: np.ndarr
             )
 
 
-def distances(s: Any, w: Windows) -> jax.Array:
-    """Signed distance of every power from its window over its size, [row], negative inside; S [wl, out, in]."""
+def distances(s: Any, w: Windows, least: ArrayLike = 0.0) -> jax.Array:
+    """Signed distance of every power from its window over its size, but at least over ``least``; S [wl, out, in].
+
+    Returns:
+        [row], negative inside.
+    """
     power = jnp.abs(s[tuple(w.place.T)]) ** 2
-    return jnp.maximum(w.low - power, power - w.high) / w.size
+    return jnp.maximum(w.low - power, power - w.high) / jnp.maximum(w.size, least)
 
 
 def score(s: Any, w: Windows) -> jax.Array:
@@ -114,13 +119,15 @@ def score(s: Any, w: Windows) -> jax.Array:
     return -jnp.max(distances(s, w))
 
 
-def loss(s: jax.Array, w: Windows, temperature: float) -> jax.Array:
+def loss(s: jax.Array, w: Windows, temperature: ArrayLike, least: ArrayLike = 0.0) -> jax.Array:
     """Soft maximum of the distances over targets and wavelengths, each compressed by asinh.
 
     temperature * log(mean(exp(asinh(distance) / temperature))): a reflection of 1 is 99 sizes of its window away, and
-    would drown the rest. Goes to asinh(-score) as the temperature goes to 0.
+    would drown the rest. Goes to asinh(-score) as the temperature goes to 0. ``least``, the smallest size of a window,
+    says how much a narrow one counts for: with 0, a design that scatters all light away meets many crosstalks, and no
+    slope leads out of that.
     """
-    each = jnp.arcsinh(distances(s, w))
+    each = jnp.arcsinh(distances(s, w, least))
     return temperature * (jax.nn.logsumexp(each / temperature) - np.log(each.size))
 
 

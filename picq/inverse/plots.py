@@ -27,7 +27,7 @@ _FLOOR_DB = -60.0
 
 def draw_device(problem: Problem, region: kdb.Region, fields: Sequence[tuple[str, np.ndarray]]) -> bytes:
     """The mask alone, and with the size of the field for light from some channels; |F| [nx, ny] of the mask's grid."""
-    domain = problem.domain(problem.spec.mask_step)
+    domain = problem.domain(problem.spec.search.steps[-1])
     room = problem.room
     ends = [domain.place(axis, k) for axis in (0, 1) for k in (0, domain.shape[axis])]
     with mpl.rc_context(STYLE):

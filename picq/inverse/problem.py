@@ -26,6 +26,12 @@ from picq.technology import Technology
 _RADIUS = 1.5
 """Of the filter, in length scales: Zhou et al., CMAME 293, 266 (2015), sec. 4, and usual since."""
 
+_LANDING = (0.5, 1.0)
+"""Depth and breadth beside a guide, in radii of the filter, of what is fixed where it meets the region.
+
+Guides are drawn with sharp corners, the design with round ones: a wall along the border left an acute notch there.
+"""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -144,7 +150,25 @@ class Problem:
             )
         around = self.background(domain)[wide[0], wide[1]]
         shape = (cells[0].stop - cells[0].start, cells[1].stop - cells[1].start)
-        return Density(shape, step, self.radius, around, self.spec.region.symmetries)
+        return Density(shape, step, self.radius, around, self.spec.region.symmetries, *self._landings(domain, cells))
+
+    def _landings(self, domain: Domain, cells: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels of the region that continue the guides as solid, and what is beside them as void."""
+        left, bottom, right, top = self.box
+        middles = (
+            low + (np.arange(c.stop - c.start) + 0.5) * domain.step
+            for c, low in zip(cells, (left, bottom), strict=True)
+        )
+        x, y = np.meshgrid(*middles, indexing="ij")
+        depth = {"west": x - left, "east": right - x, "south": y - bottom, "north": top - y}
+        solid, near = np.zeros(x.shape, bool), np.zeros(x.shape, bool)
+        deep, broad = (part * self.radius for part in _LANDING)
+        for port in self.spec.ports.values():
+            off = np.abs((y if port.side in ("west", "east") else x) - port.at) - port.width / 2
+            at = depth[port.side] < deep
+            solid |= at & (off < 0)
+            near |= at & (off < broad)
+        return solid, near & ~solid
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:

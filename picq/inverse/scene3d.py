@@ -7,18 +7,17 @@ the indices at their middle: of a band of 40 nm at 1.55 um, silicon is off by 0.
 
 from dataclasses import dataclass, replace
 
-import klayout.db as kdb
 import numpy as np
 
-from picq.design.yaml_source import Source
 from picq.errors import SpecError
 from picq.inverse.contour import outlines
 from picq.inverse.fdtd import Plane, Scene
 from picq.inverse.grid import Domain
 from picq.inverse.problem import Problem
 from picq.inverse.raster import fractions, smoothed
+from picq.inverse.reopened import mask, specification
 from picq.inverse.saved import Saved
-from picq.inverse.spec import SIDES, FreeFormSpec, parse_free_form
+from picq.inverse.spec import SIDES
 from picq.optics.profile import principal_indices
 from picq.technology import Technology
 
@@ -29,7 +28,7 @@ _GUIDE = 0.9  # from the region to the absorbing layer where there are guides
 _PORT = 0.3  # from the region to the ports' planes
 _ROOM = 0.8  # from a guide's wall to the ends of its plane, where no other guide is nearer
 _BEFORE = 3  # cells from the absorbing layer to a source
-_DBU = 0.001
+_FAR = 100.0  # um of guide: beyond any grid
 _SIDES = ("west", "south", "east", "north")  # in the order of Box
 
 
@@ -59,7 +58,7 @@ class Space:
         Raises:
             SpecError: what cannot be built in three dimensions.
         """
-        spec = _specification(saved)
+        spec = specification(saved)
         if spec.materials is not None or not saved.film:
             raise SpecError(
                 f"the device '{saved.name}' has no third dimension",
@@ -83,9 +82,9 @@ class Space:
             inside = wl[(wl >= low - 1e-9) & (wl <= high + 1e-9)]
             kept |= {float(v) for v in (inside[[0, inside.size // 2, -1]] if inside.size else ())}
         problem = Problem.of(spec.model_copy(update={"wl_um": tuple(sorted(kept))}), tech)
-        mask = tuple(_merged(list(saved.outlines), problem))
+        drawn = tuple(outlines(mask(saved, problem, _FAR)))
         media = (film.core, film.box, film.cladding)
-        return cls(problem, mask, media, float(point.thickness), float(point.slab or 0.0), float(point.temperature_k))
+        return cls(problem, drawn, media, float(point.thickness), float(point.slab or 0.0), float(point.temperature_k))
 
     def domain(self, step: float) -> Domain:
         """The floor plan, absorbing layers included; lines of the grid go through the origin."""
@@ -153,27 +152,3 @@ class Space:
             source = domain.shape[axis] - 1 - away if outward > 0 else away
             found.append(Plane(name, axis, outward, cell, source, window, port.modes, spec.polarisation == "hz"))
         return tuple(found)
-
-
-def _specification(saved: Saved) -> FreeFormSpec:
-    """Of the file's provenance, where a target's ``from`` goes by the field's name."""
-    try:
-        data = dict(saved.provenance["specification"])
-        data["targets"] = [{"from" if k == "start" else k: v for k, v in t.items()} for t in data["targets"]]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise SpecError(
-            f"the device '{saved.name}' does not say what it was designed for",
-            got=repr(error),
-            remedy="design it again",
-        ) from error
-    return parse_free_form(Source(data=data))
-
-
-def _merged(device: list[np.ndarray], problem: Problem) -> list[np.ndarray]:
-    """Device and guides in one: where two polygons abut, the walls' directions would not be exact."""
-    found = kdb.Region()
-    for outline in device:  # holes lie in solid: what is covered twice is void
-        found ^= kdb.Region(kdb.DPolygon([kdb.DPoint(x, y) for x, y in outline]).to_itype(_DBU))
-    for guide in problem.guides(100.0):
-        found.insert(kdb.DBox(*guide).to_itype(_DBU))
-    return outlines(found.merged(), _DBU)

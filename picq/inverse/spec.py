@@ -117,7 +117,7 @@ class SurroundingsSection(Section):
         port: from the absorbing layer to a port's line.
         span: of a port's line, across its guide.
         pml_pixels: thickness of the absorbing layer.
-        step: of the grid on which the mask is simulated; the finest of the search where nothing is said.
+        step: of the grid on which the finished mask is scored; the finest of the search where nothing is said.
     """
 
     guide: Length = 0.72
@@ -129,12 +129,21 @@ class SurroundingsSection(Section):
 
 
 class SearchSection(Section):
-    """How to search; see ``picq.inverse.search``."""
+    """How to search; see ``picq.inverse.search``.
+
+    Attributes:
+        steps: of the grids, um, each half of the one before.
+        starts: grey designs that are tried on the coarsest grid.
+        effort: factor of the iterations.
+        repairs: rounds of repair at most.
+        edge_nm: by how much edges may move in- or outwards with the targets still asked for; 0 asks for them as drawn.
+    """
 
     steps: Annotated[tuple[Length, ...], Field(min_length=1)] = (0.04, 0.02, 0.01)
     starts: Annotated[int, number("", least=1, most=1000, whole=True)] = 8
     effort: Annotated[float, number("", above=0)] = 1.0
     repairs: Annotated[int, number("", least=0, whole=True)] = 10
+    edge_nm: Annotated[float, number("nm", least=0)] = 0.0
 
     @field_validator("steps")
     @classmethod
@@ -204,11 +213,18 @@ class FreeFormSpec(Section):
                 remedy="add finer steps to `search`, or loosen the rules",
                 at=("rules",),
             )
+        if 2e-3 * self.search.edge_nm >= min(self.rules.width, self.rules.space):
+            raise refuse(
+                "edges that move so far leave nothing of the narrowest bar or gap",
+                got=f"{self.search.edge_nm:g} nm on either side",
+                allowed=f"below {500 * min(self.rules.width, self.rules.space):g} nm, half of the narrowest rule",
+                at=("search", "edge_nm"),
+            )
         return self
 
     @property
     def mask_step(self) -> float:
-        """Of the grid on which the mask is simulated, um."""
+        """Of the grid on which the finished mask is scored, um."""
         return self.surroundings.step or self.search.steps[-1]
 
     @property

@@ -17,6 +17,9 @@ _MOST_SHAPES = 50  # places a layer that are listed one by one
 WIDTH_TOLERANCE_UM = 0.002
 """Edges at a plane may be off by the grid on each side."""
 
+LEAST_UM2 = 1e-3
+"""Smaller pieces are slivers of the cuts, and no waveguide."""
+
 
 def lvs(
     path: Path,
@@ -183,7 +186,7 @@ def _strangers(got: Extraction) -> list[Finding]:
     return [
         Finding("stranger", "error", "waveguide that the circuit does not know", box=_bounds(polygon))
         for i, polygon in enumerate(got.polygons)
-        if i not in known and polygon.area() > 1e-3
+        if i not in known and polygon.area() > LEAST_UM2
     ]
 
 

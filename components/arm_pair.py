@@ -1,0 +1,99 @@
+"""The two arms of an interferometer, between a splitter and a combiner that are devices of their own."""
+
+from typing import Any, ClassVar
+
+import gdsfactory as gf
+import jax
+import jax.numpy as jnp
+
+from picq import layout
+from picq.device import Device, bounds, device, param, setting
+from picq.optics.arm import Arms
+from picq.sdict import SDict, reciprocal
+from picq.slabs import join_slabs
+from picq.technology import Technology
+
+
+@device
+class ArmPair(Device):
+    """Two arms, a heater on the upper one.
+
+    ::
+
+               ╭══ e1 e2 ══╮      length_y + delta_length/2
+               │           │
+        o2 ────╯           ╰──── o3
+        o1 ────╮           ╭──── o4   pitch below o2
+               │           │
+               ╰───────────╯      length_y
+                  length_x
+
+    Its ends stay where they are whatever ``delta_length`` becomes, so that the mask has the delay as the model has it.
+    Model: each arm is four Euler bends and straights (``picq.optics.arm``); the heater warms the lower arm too, by what
+    reaches it (``picq.optics.heat``). What couples between the arms where they part is left out; a technology's least
+    pitch keeps it small. Trimming restores the phase between the arms, which is all that their interferometer sees.
+    """
+
+    name: ClassVar[str] = "arm_pair"
+    ports: ClassVar[tuple[str, ...]] = ("o1", "o2", "o3", "o4")
+    delta_length: float = param(
+        default=10.0, lower=0.0, upper=2000.0, unit="um", step=0.002, doc="upper minus lower arm"
+    )
+    length_x: float = param(
+        default=120.0, lower=60.0, upper=10000.0, unit="um", step=0.001, doc="straight under the heater"
+    )
+    length_y: float = param(
+        default=2.0, lower=0.002, upper=1000.0, unit="um", step=0.001, doc="vertical straights, lower arm"
+    )
+    pitch: float = param(default=2.0, lower=0.5, upper=20.0, unit="um", step=0.002, doc="o1 from o2, axis to axis")
+    power_mw: float = param(default=0.0, lower=0.0, upper=2000.0, unit="mw", doc="heater power")
+    cross_section: str = setting(default="strip", doc="cross-section name")
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return ("top", "bottom")
+
+    def model(self, wl: jax.Array, tech: Technology) -> SDict:
+        top, bottom = self.arms(tech).amplitudes(wl, tech, 0)
+        return reciprocal({("o2", "o3"): top, ("o1", "o4"): bottom})
+
+    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "ArmPair":
+        limit = bounds(type(self), nominal)["power_mw"].upper
+        return self.replace(power_mw=self.arms(tech).restoring_power(jnp.asarray(wl0), tech, nominal, 0, limit))
+
+    def cell(self, tech: Technology) -> gf.Component:
+        c, (upper, lower) = gf.Component(), self.arms(tech)
+        half, width = self.pitch / 2, tech.cross_section(self.cross_section).width
+        top = layout.draw_arm(c, (0.0, half), upper, tech, segment="top")
+        bottom = layout.draw_arm(c, (0.0, -half), lower, tech, segment="bottom")
+        for name, at, facing in (
+            ("o1", (0.0, -half), 180.0),
+            ("o2", (0.0, half), 180.0),
+            ("o3", top.end, 0.0),
+            ("o4", bottom.end, 0.0),
+        ):
+            layout.port(c, name, (*at, facing, width), tech, self.cross_section)
+        for name, plane in zip(("e1", "e2"), top.contacts, strict=True):
+            layout.port(c, name, plane, tech, "metal")
+        join_slabs(c, tech)
+        return c
+
+    def paths(self, tech: Technology) -> dict[str, Any]:
+        upper, lower = self.arms(tech)
+        return {"top": upper.length(tech), "bottom": lower.length(tech)}
+
+    def length(self, tech: Technology) -> Any:
+        """From o1 to o4 along x, um."""
+        return self.length_x + 4 * tech.cross_section(self.cross_section).radius
+
+    def arms(self, tech: Technology) -> Arms:
+        """The arms, as ``tech`` bends them."""
+        return Arms.of(
+            tech,
+            self.cross_section,
+            along=self.length_x,
+            aside=self.length_y,
+            longer=self.delta_length,
+            apart=self.pitch,
+            power_mw=self.power_mw,
+        )
