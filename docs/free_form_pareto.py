@@ -1,7 +1,7 @@
 """Score of free-form devices against the width and space that their masks keep: docs/free_form_pareto.yaml and .png.
 
-``python docs/free_form_pareto.py [NAME LENGTH_NM]...`` runs the given points, or all that the file lacks, each once with the
-specification's seed, and draws all points that the file has. A run takes some minutes.
+``python docs/free_form_pareto.py [NAME LENGTH_NM]...`` runs the given points, or all that the file lacks, each once
+with the specification's seed, and draws all points that the file has. A run takes some minutes.
 """
 
 import os

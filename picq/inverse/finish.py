@@ -125,7 +125,8 @@ def finish(problem: Problem, latent: np.ndarray, watch: Callable[[str, int, Figu
     while True:
         if not mask.report.passed and (number == last or places(mask) <= _FEW):
             best = _better(best, legalised(what, mask))
-        if mask.report.passed or number == last or (best.report.passed and best.score >= enough):
+        gained = mask is best or not mask.report.passed  # rounds without markers go on while they gain
+        if not gained or number == last or (best.report.passed and best.score >= enough):
             break
         number, what = number + 1, f"repair {number + 1}"
         found = weights(mask.report, asked, problem.box, grid.density.shape, grid.step, length)
