@@ -251,13 +251,7 @@ def tolerance(
     problem, made = Job.read(spec).settled(_loaded(design))
     with progress() as report:
         found = sample(problem, made.circuit(problem, whole=False), samples=samples, report=report)
-    if out is not None:
-        found.save(out)
-        say(f"tolerance: {out}")
-    if as_json:
-        print(json.dumps(found.as_dict(), indent=2, sort_keys=True))
-    say(found.text())
-    return 0
+    return hand_over(found, "tolerance", out, as_json)
 
 
 @app.command()
@@ -366,6 +360,17 @@ def progress() -> Any:
     from picq.design.progress import bar
 
     return bar()
+
+
+def hand_over(found: Any, what: str, out: Path | None, as_json: bool) -> int:
+    """A result with ``save``, ``as_dict`` and ``text`` to where it was asked for; 0."""
+    if out is not None:
+        found.save(out)
+        say(f"{what}: {out}")
+    if as_json:
+        print(json.dumps(found.as_dict(), indent=2, sort_keys=True))
+    say(found.text())
+    return 0
 
 
 def say(text: str) -> None:

@@ -51,7 +51,7 @@ def verify3d(
 ) -> int:
     """Check a free-form device in three dimensions, with the error of the grid; needs the extra `fdtd3d`."""
     from picq import catalogue
-    from picq.cli import progress, say
+    from picq.cli import hand_over, progress, say
     from picq.errors import SpecError
     from picq.inverse.saved import load_saved
     from picq.inverse.verify3d import estimate, verify
@@ -65,13 +65,7 @@ def verify3d(
     say(estimate(saved, tech, grids).text())
     with progress() as report:
         found = verify(saved, tech, grids, report)
-    if out is not None:
-        found.save(out)
-        say(f"verification: {out}")
-    if as_json:
-        print(json.dumps(found.as_dict(), indent=2, sort_keys=True))
-    say(found.text())
-    return 0
+    return hand_over(found, "verification", out, as_json)
 
 
 def spread(
@@ -82,7 +76,7 @@ def spread(
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on stdout")] = False,
 ) -> int:
     """Yield of a free-form device over width, thickness and temperature, every sample through the field solver."""
-    from picq.cli import progress, say
+    from picq.cli import hand_over, progress
 
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as for `run`
     from picq import catalogue
@@ -92,10 +86,4 @@ def spread(
     saved = load_saved(device)
     with progress() as report:
         found = sample(saved, catalogue.technology(saved.technology), samples, seed, report)
-    if out is not None:
-        found.save(out)
-        say(f"spread: {out}")
-    if as_json:
-        print(json.dumps(found.as_dict(), indent=2, sort_keys=True))
-    say(found.text())
-    return 0
+    return hand_over(found, "spread", out, as_json)
