@@ -17,10 +17,10 @@ jax.config.update("jax_enable_x64", True)
 
 from row import row  # noqa: E402
 
-from picq.design.tolerance import chips_of, fabricated  # noqa: E402
+from picq.design.tolerance import chips_of, chunk_of, fabricated  # noqa: E402
 from picq.job import Job  # noqa: E402
 
-SAMPLES, CHUNK = 1000, 100
+SAMPLES = 1000
 LOOPED, COMPILED_LOOPED = 2, 40
 SPEC = Path(__file__).parents[1] / "layouts" / "sfwm_source.yaml"
 
@@ -50,10 +50,11 @@ def run() -> list[dict[str, Any]]:
         trimmed, _ = problem.trimmed(made, tech)
         return tuple(problem.measure(problem.spectra(chip, tech), chip, tech) for chip in (made, trimmed))
 
-    at_once = lambda first: fabricated(problem, circuit, jnp.arange(first, first + CHUNK))
+    chunk = chunk_of(problem)
+    at_once = lambda first: fabricated(problem, circuit, jnp.arange(first, first + chunk))
     found, _ = at_once(0)
     begun = gigabytes()
-    ours = sum(seconds(lambda first=first: at_once(first)) for first in range(0, SAMPLES, CHUNK))
+    ours = sum(seconds(lambda first=first: at_once(first)) for first in range(0, SAMPLES, chunk))
     ended = gigabytes()
 
     compiled = jax.jit(one)
@@ -65,7 +66,7 @@ def run() -> list[dict[str, Any]]:
     return [
         row(name, ours, f"Python loop ({LOOPED} of them)", float(plain), 20),
         row(name, ours, "loop over a compiled chip", float(with_compiler), 1),
-        row(f"{name}, most memory, GB", ended, f"after the first {CHUNK}", begun, 1.1, most=True),
+        row(f"{name}, most memory, GB", ended, f"after the first {chunk}", begun, 1.1, most=True),
     ]
 
 

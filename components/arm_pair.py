@@ -4,18 +4,18 @@ from typing import Any, ClassVar
 
 import gdsfactory as gf
 import jax
-import jax.numpy as jnp
 
 from picq import layout
-from picq.device import Device, bounds, device, param, setting
-from picq.optics.arm import Arms
+from picq.device import device, param
 from picq.sdict import SDict, reciprocal
 from picq.slabs import join_slabs
 from picq.technology import Technology
 
+from .two_arms import TwoArms
+
 
 @device
-class ArmPair(Device):
+class ArmPair(TwoArms):
     """Two arms, a heater on the upper one.
 
     ::
@@ -36,18 +36,8 @@ class ArmPair(Device):
 
     name: ClassVar[str] = "arm_pair"
     ports: ClassVar[tuple[str, ...]] = ("o1", "o2", "o3", "o4")
-    delta_length: float = param(
-        default=10.0, lower=0.0, upper=2000.0, unit="um", step=0.002, doc="upper minus lower arm"
-    )
-    length_x: float = param(
-        default=120.0, lower=60.0, upper=10000.0, unit="um", step=0.001, doc="straight under the heater"
-    )
-    length_y: float = param(
-        default=2.0, lower=0.002, upper=1000.0, unit="um", step=0.001, doc="vertical straights, lower arm"
-    )
+    upper_site: ClassVar[int] = 0
     pitch: float = param(default=2.0, lower=0.5, upper=20.0, unit="um", step=0.002, doc="o1 from o2, axis to axis")
-    power_mw: float = param(default=0.0, lower=0.0, upper=2000.0, unit="mw", doc="heater power")
-    cross_section: str = setting(default="strip", doc="cross-section name")
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -56,10 +46,6 @@ class ArmPair(Device):
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         top, bottom = self.arms(tech).amplitudes(wl, tech, 0)
         return reciprocal({("o2", "o3"): top, ("o1", "o4"): bottom})
-
-    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "ArmPair":
-        limit = bounds(type(self), nominal)["power_mw"].upper
-        return self.replace(power_mw=self.arms(tech).restoring_power(jnp.asarray(wl0), tech, nominal, 0, limit))
 
     def cell(self, tech: Technology) -> gf.Component:
         c, (upper, lower) = gf.Component(), self.arms(tech)
@@ -86,14 +72,5 @@ class ArmPair(Device):
         """From o1 to o4 along x, um."""
         return self.length_x + 4 * tech.cross_section(self.cross_section).radius
 
-    def arms(self, tech: Technology) -> Arms:
-        """The arms, as ``tech`` bends them."""
-        return Arms.of(
-            tech,
-            self.cross_section,
-            along=self.length_x,
-            aside=self.length_y,
-            longer=self.delta_length,
-            apart=self.pitch,
-            power_mw=self.power_mw,
-        )
+    def apart(self, tech: Technology) -> Any:
+        return self.pitch

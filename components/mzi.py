@@ -7,17 +7,17 @@ import jax
 import jax.numpy as jnp
 
 from picq import layout
-from picq.device import Device, bounds, device, param, setting
-from picq.optics.arm import Arms
+from picq.device import device
 from picq.sdict import SDict, reciprocal
 from picq.slabs import join_slabs
 from picq.technology import Technology
 
 from .mmi import Mmi1x2
+from .two_arms import TwoArms
 
 
 @device
-class Mzi(Device):
+class Mzi(TwoArms):
     """1×1 Mach-Zehnder interferometer: 1×2 splitter, two arms, 2×1 combiner, heater on the long arm.
 
     ::
@@ -36,17 +36,7 @@ class Mzi(Device):
     name: ClassVar[str] = "mzi"
     ports: ClassVar[tuple[str, ...]] = ("o1", "o2")
     lossless_is_unitary: ClassVar[bool] = False  # its splitters radiate
-    delta_length: float = param(
-        default=10.0, lower=0.0, upper=2000.0, unit="um", step=0.002, doc="upper minus lower arm"
-    )
-    length_x: float = param(
-        default=120.0, lower=60.0, upper=10000.0, unit="um", step=0.001, doc="straight under the heater"
-    )
-    length_y: float = param(
-        default=2.0, lower=0.002, upper=1000.0, unit="um", step=0.001, doc="vertical straights, lower arm"
-    )
-    power_mw: float = param(default=0.0, lower=0.0, upper=2000.0, unit="mw", doc="heater power")
-    cross_section: str = setting(default="strip", doc="cross-section name")
+    upper_site: ClassVar[int] = 1
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -54,17 +44,13 @@ class Mzi(Device):
 
     def model(self, wl: jax.Array, tech: Technology) -> SDict:
         splits = jax.vmap(lambda site: self._mmi(tech).model(wl, tech.at_site(site)))(jnp.array([0, 3]))
-        upper, lower = self._arms(tech).amplitudes(wl, tech, 1)
+        upper, lower = self.arms(tech).amplitudes(wl, tech, 1)
         top = jnp.prod(splits[("o1", "o2")], axis=0) * upper
         bottom = jnp.prod(splits[("o1", "o3")], axis=0) * lower
         return reciprocal({("o1", "o2"): top + bottom})
 
-    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "Mzi":
-        limit = bounds(type(self), nominal)["power_mw"].upper
-        return self.replace(power_mw=self._arms(tech).restoring_power(jnp.asarray(wl0), tech, nominal, 1, limit))
-
     def cell(self, tech: Technology) -> gf.Component:
-        c, arms = gf.Component(), self._arms(tech)
+        c, arms = gf.Component(), self.arms(tech)
         mmi = layout.build(self._mmi(tech), tech)
         left, right = c << mmi, c << mmi
         layout.record(c, layout.instance_segments(c, left, "splitter"))
@@ -82,7 +68,7 @@ class Mzi(Device):
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:
-        mmi, arms = self._mmi(tech).paths(tech), self._arms(tech)
+        mmi, arms = self._mmi(tech).paths(tech), self.arms(tech)
         return {
             **{f"splitter/{k}": v for k, v in mmi.items()},
             "top": arms.upper.length(tech),
@@ -93,13 +79,5 @@ class Mzi(Device):
     def _mmi(self, tech: Technology) -> Mmi1x2:
         return Mmi1x2.on(tech, cross_section=self.cross_section)
 
-    def _arms(self, tech: Technology) -> Arms:
-        return Arms.of(
-            tech,
-            self.cross_section,
-            along=self.length_x,
-            aside=self.length_y,
-            longer=self.delta_length,
-            apart=self._mmi(tech).pitch,
-            power_mw=self.power_mw,
-        )
+    def apart(self, tech: Technology) -> Any:
+        return self._mmi(tech).pitch

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from free_form_spec import small
+from scipy.optimize import brentq
 
 from picq import pdk
 from picq.errors import SpecError
@@ -171,3 +172,26 @@ def test_targets_that_contradict_each_other():
 def test_a_filter_that_reaches_beyond_the_room():
     with pytest.raises(SpecError, match="beyond the simulation"):
         Problem.of(small(rules={"width": 0.39, "space": 1.2}, surroundings={"pml_pixels": 5}), TECH).density(0.04)
+
+
+def test_waves_are_as_long_on_every_grid():
+    """The mean wavelength over directions of five points for the Laplacian, from its dispersion relation."""
+    problem = Problem.of(small(search__steps=[0.04, 0.02], surroundings={"step": 0.01}), TECH)
+    turn = np.linspace(0, np.pi / 2, 91)
+
+    def mean_k(eps: float, step: float, wl: float) -> float:
+        def excess(k: float, angle: float) -> float:
+            along = np.sin(k * step / 2 * np.array([np.cos(angle), np.sin(angle)])) ** 2
+            return 4 / step**2 * along.sum() - eps * (2 * np.pi / wl) ** 2
+
+        return float(np.mean([brentq(excess, 1.0, 2 / step, args=(angle,)) for angle in turn]))
+
+    want = [mean_k(eps, 0.01, wl) for eps, wl in zip(problem.core, problem.wl, strict=True)]
+    for step, left in ((0.04, 2e-3), (0.02, 1.3e-4)):  # of fourth order: 16 times less on half the step
+        raw = [mean_k(eps, step, wl) for eps, wl in zip(problem.core, problem.wl, strict=True)]
+        matched = [mean_k(eps, step, wl) for eps, wl in zip(problem.matched(step).core, problem.wl, strict=True)]
+        assert np.abs(np.array(matched) / want - 1).max() < left
+        assert np.abs(np.array(raw) / want - 1).min() > 5 * left
+    same = problem.matched(0.01)
+    np.testing.assert_allclose(same.core, problem.core, rtol=1e-15)
+    np.testing.assert_allclose(same.cladding, problem.cladding, rtol=1e-15)

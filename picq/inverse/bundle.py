@@ -134,7 +134,8 @@ def _with_guides(job: FreeFormJob, polygons: kdb.Region, path: Path) -> None:
 
 def _pictures(job: FreeFormJob, finished: Finished) -> dict[str, bytes]:
     problem = job.problem
-    simulation = problem.drawn(outlines(finished.region), job.spec.search.steps[-1])
+    step = job.spec.search.steps[-1]
+    simulation = problem.matched(step).drawn(outlines(finished.region), step)
     _, field = simulation.solve()
     middle = problem.wl.size // 2
     sources = list(dict.fromkeys(t.source for t in problem.targets))
@@ -145,7 +146,7 @@ def _pictures(job: FreeFormJob, finished: Finished) -> dict[str, bytes]:
     ]
     fine = np.linspace(problem.wl.min(), problem.wl.max(), 41)
     spec = job.spec.model_copy(update={"wl_um": tuple(float(w) for w in fine)})
-    dense = type(problem).of(spec, job.tech).drawn(outlines(finished.region), job.spec.search.steps[-1]).solve()[0]
+    dense = type(problem).of(spec, job.tech).matched(step).drawn(outlines(finished.region), step).solve()[0]
     return {
         "device.png": draw_device(problem, finished.region, shown),
         "spectra.png": draw_spectra(problem, fine, dense),

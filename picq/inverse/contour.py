@@ -70,7 +70,7 @@ def outline(
     squares = contour_generator(x, y, field.T, name="serial", fill_type=FillType.OuterOffset)
     region = kdb.Region()
     for points, starts in zip(*squares.filled(level, np.inf), strict=True):
-        rings = [_simplified(ring[:-1], tolerance) for ring in np.split(points, starts[1:-1])]
+        rings = [simplified(ring[:-1], tolerance) for ring in np.split(points, starts[1:-1])]
         hull, *holes = [_snapped(ring, dbu) for ring in rings]
         polygon = kdb.Polygon(hull)
         for hole in holes:
@@ -115,7 +115,7 @@ def on_mask(box: Box, dbu: float = 0.001) -> kdb.Box:
     return kdb.Box(*(round(side) for side in sides))
 
 
-def _simplified(ring: np.ndarray, tolerance: float) -> np.ndarray:
+def simplified(ring: np.ndarray, tolerance: float) -> np.ndarray:
     """Vertices [n, 2] of a closed outline that Douglas and Peucker, Cartographica 10, 112 (1973), keep."""
     far = int(np.argmax(np.hypot(*(ring - ring[0]).T)))
     ends = np.concatenate([ring, ring[:1]])

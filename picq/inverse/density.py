@@ -51,6 +51,17 @@ def margin(radius: float, step: float) -> int:
     return int(np.floor(radius / step + 0.5)) + 1
 
 
+def orbit(shape: tuple[int, int], symmetries: tuple[Symmetry, ...]) -> np.ndarray:
+    """Numbers of the pixels in all images of a region, [image, nx, ny]: the group of its symmetries."""
+    images = [np.arange(np.prod(shape)).reshape(shape)]
+    for image in images:  # grows on the way
+        for symmetry in symmetries:
+            turned = _IMAGES[symmetry](image)
+            if not any(np.array_equal(turned, known) for known in images):
+                images.append(turned)
+    return np.array(images)
+
+
 @dataclass(frozen=True, eq=False)
 class Density:
     """A design region and how its latent density becomes material.
@@ -138,14 +149,7 @@ class Density:
 
     @cached_property
     def _orbit(self) -> np.ndarray:
-        """Numbers of the pixels in all images of the region, [image, nx, ny]: the group of the symmetries."""
-        images = [np.arange(np.prod(self.shape)).reshape(self.shape)]
-        for image in images:  # grows on the way
-            for symmetry in self.symmetries:
-                turned = _IMAGES[symmetry](image)
-                if not any(np.array_equal(turned, known) for known in images):
-                    images.append(turned)
-        return np.array(images)
+        return orbit(self.shape, self.symmetries)
 
     @cached_property
     def _transfer(self) -> np.ndarray:

@@ -1,12 +1,13 @@
 """From a density to a mask that keeps the rules: contour, the check's markers, wider where they are, again until clean.
 
-Where markers are in few places, these are cut or filled too (``legal.legal``), and the best mask without any is the
-result.
+Where markers are in few places, these are cut or filled too (``legal.legal``). The best mask without any has its walls
+moved to where they serve the targets best (``polish.polished``), and is the result.
 Scores are kept of every step: nothing that the repair cost is hidden.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import klayout.db as kdb
@@ -16,13 +17,17 @@ from picq.inverse.appraise import scattering
 from picq.inverse.contour import outline
 from picq.inverse.legal import clusters_of, legal
 from picq.inverse.objective import score
+from picq.inverse.polish import polished
 from picq.inverse.problem import Problem
 from picq.inverse.repair import FreeFormRules, Weights, deck, spots_of, violations, weights
-from picq.inverse.search import Figures, Grid, repairing
+from picq.inverse.search import Grid, repairing
 from picq.signoff.report import Report
 
 GUIDES = 3.0
 """Length of the guides that are checked with the device, um: longer than any rule."""
+
+Watch = Callable[[str, int, int, float], None]
+"""Told of the name of a round, the iteration, of how many, and the score."""
 
 _DBU = 0.001
 
@@ -43,7 +48,7 @@ class Round:
     """One look at the mask.
 
     Attributes:
-        what: ``contour``, ``repair 1`` …, with ``made legal`` where the rest was cut or filled.
+        what: ``contour``, ``repair 1`` …, with ``made legal`` where the rest was cut or filled; ``walls moved``.
         score: of the mask's polygons.
         markers: findings by rule.
     """
@@ -89,13 +94,13 @@ def drawn(grid: Grid, latent: np.ndarray) -> kdb.Region:
     return outline(field, grid.step, problem.box, guides=problem.guides(GUIDES))
 
 
-def finish(problem: Problem, latent: np.ndarray, watch: Callable[[str, int, Figures], None] | None = None) -> Finished:
+def finish(problem: Problem, latent: np.ndarray, watch: Watch = lambda *_: None) -> Finished:
     """Draw, check and repair a density of the finest grid.
 
     Args:
         problem: the problem.
         latent: [nx, ny].
-        watch: is called with the name of the round, the iteration and its figures.
+        watch: is told how the rounds go.
     """
     grid, rules = Grid(problem, problem.spec.search.steps[-1]), rules_of(problem)
     asked, length, step = deck(rules), problem.spec.length_scale, problem.spec.search.steps[-1]
@@ -103,12 +108,12 @@ def finish(problem: Problem, latent: np.ndarray, watch: Callable[[str, int, Figu
     rounds: list[Round] = []
 
     def look(what: str, region: kdb.Region, report: Report, on: float = step) -> _Mask:
-        s = scattering(problem, region, on)
+        s = scattering(problem.matched(on), region, on)
         rounds.append(Round(what, float(score(s, problem.windows)), report.counts()))
         return _Mask(rounds[-1].score, region, report, s)
 
     def legalised(what: str, mask: _Mask) -> _Mask:
-        costly = lambda now: -float(score(scattering(problem, now, 2 * step), problem.windows))
+        costly = lambda now: -float(score(scattering(problem.matched(2 * step), now, 2 * step), problem.windows))
         made = legal(mask.region, rules, problem.box, cost=costly if places(mask) <= _SOME else None)
         return look(f"{what}, made legal", made.region, made.after)
 
@@ -125,18 +130,20 @@ def finish(problem: Problem, latent: np.ndarray, watch: Callable[[str, int, Figu
     while True:
         if not mask.report.passed and (number == last or places(mask) <= _FEW):
             best = _better(best, legalised(what, mask))
-        gained = mask is best or not mask.report.passed  # rounds without markers go on while they gain
-        if not gained or number == last or (best.report.passed and best.score >= enough):
+        if mask.report.passed or number == last or (best.report.passed and best.score >= enough):
             break
         number, what = number + 1, f"repair {number + 1}"
         found = weights(mask.report, asked, problem.box, grid.density.shape, grid.step, length)
         wider = Weights(*(old + _MORE * new for old, new in zip(wider, found, strict=True)))
-        for i, now in enumerate(grid.descend(repairing(problem), latent, wider=wider)):
+        stage = repairing(problem)
+        for i, now in enumerate(grid.descend(stage, latent, wider=wider), start=1):
             latent = now[0]
-            if watch:
-                watch(what, i, now[2])
+            watch(what, i, stage.iterations, now[2].score)
         mask = checked(what)
         best = _better(best, mask)
+    if best.report.passed:
+        region = polished(problem.matched(step), best.region, rules, step, partial(watch, "walls"))
+        best = _better(best, look("walls moved", region, violations(region, rules)))
     mask = best
     if (fine := problem.spec.mask_step) != step:
         mask = look(f"the same on {fine:g} um", mask.region, mask.report, on=fine)

@@ -108,7 +108,7 @@ class FreeFormJob:
 
     def finish(self, latent: np.ndarray, report: Listener = silent) -> Finished:
         """Draw, check and repair; see ``picq.inverse.finish``."""
-        told = lambda what, i, f: report(Progress(what, i + 1, 15, {"score": f.score}))
+        told = lambda what, done, total, worth: report(Progress(what, done, total, {"score": worth}))
         return finish(self.problem, latent, told)
 
     def saved(self, finished: Finished) -> Saved:

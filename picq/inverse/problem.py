@@ -4,7 +4,7 @@ All grids of a search are of the same place: the region about the origin, guides
 layers, the room that the specification gives.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -113,6 +113,18 @@ class Problem:
             at = (places[port.side], port.at) if port.side in ("west", "east") else (port.at, places[port.side])
             found.append(Port(name, at, SIDES[port.side], s.span, port.modes))  # pyright: ignore[reportArgumentType]
         return tuple(found)
+
+    def matched(self, step: float) -> "Problem":
+        """This problem in materials in which waves on a grid of ``step`` um are as long as those of the grid on which
+        the finished mask is scored, in the mean over directions: a filter would else be another on every grid.
+
+        Five points for the Laplacian have k^2 (1 - (k h)^2 / 16) for k^2 (Taflove and Hagness, Computational
+        Electrodynamics, 3rd ed., sec. 4.5, expanded and averaged).
+        """
+        k0 = 2 * np.pi / self.wl
+        part = lambda eps, h: 1 - eps * (k0 * h) ** 2 / 16
+        core, cladding = (e * part(e, step) / part(e, self.spec.mask_step) for e in (self.core, self.cladding))
+        return replace(self, core=core, cladding=cladding)
 
     def permittivity(self, filled: Any) -> Any:
         """Mean of pixels [nx, ny] that are ``filled`` to a fraction, [wl, nx, ny]."""

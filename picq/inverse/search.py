@@ -86,10 +86,10 @@ def recipe(problem: Problem) -> list[Stage]:
     middle, fine = steps[min(1, len(steps) - 1)], steps[-1]
     drawn = (np.inf, np.inf)
     return [
-        Stage(middle, (12.0, 24.0), False, count(40), 0.05, (0.2, 0.1), (0.0, 0.01), (_WIDE, 0.0)),
-        Stage(middle, (32.0, 64.0), True, count(150), 0.03, (0.1, 0.05), (0.01, 0.1)),
-        Stage(middle, drawn, True, count(150), 0.015, (0.05, 0.03), (0.1, 0.1)),
-        Stage(fine, drawn, True, count(30), 0.01, (0.03, 0.02), (0.1, 0.1)),
+        Stage(middle, (12.0, 48.0), False, count(80), 0.05, (0.2, 0.1), (0.0, 0.01), (_WIDE, _WIDE)),
+        Stage(middle, (48.0, 96.0), True, count(120), 0.03, (0.1, 0.05), (0.01, 0.1), (_WIDE, 0.0)),
+        Stage(middle, drawn, True, count(80), 0.004, (0.05, 0.03), (0.1, 0.1)),
+        Stage(fine, drawn, True, count(30), 0.004, (0.03, 0.02), (0.1, 0.1)),
     ]
 
 
@@ -101,7 +101,7 @@ def exploring(problem: Problem) -> Stage:
 
 def repairing(problem: Problem) -> Stage:
     """The stage of one repair."""
-    return Stage(problem.spec.search.steps[-1], (np.inf, np.inf), True, 15, 0.01, (0.02, 0.02), (0.3, 0.3))
+    return Stage(problem.spec.search.steps[-1], (np.inf, np.inf), True, 15, 0.005, (0.02, 0.02), (0.3, 0.3))
 
 
 def start(density: Density, seed: int, number: int) -> np.ndarray:
@@ -115,8 +115,13 @@ def start(density: Density, seed: int, number: int) -> np.ndarray:
 class Grid:
     """A problem on one grid, everything around the region eliminated."""
 
-    problem: Problem
+    asked: Problem
     step: float
+
+    @cached_property
+    def problem(self) -> Problem:
+        """In the materials of this grid."""
+        return self.asked.matched(self.step)
 
     @cached_property
     def region(self) -> Condensed:

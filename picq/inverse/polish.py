@@ -1,0 +1,257 @@
+"""A finished mask's walls moved to where they serve its targets best, widths and spaces kept.
+
+Sequential linear programming: in every round the worst of all targets, at its wavelength, is made as good as it can be
+by a field of small shifts of the walls, S and the distances between walls being linear in the shifts (Nocedal and
+Wright, Numerical Optimization, ch. 18, with a step that adapts as in ch. 4 and the merit function of sec. 18.5). The
+best of a worst case lies where several targets are as bad as each other and many walls as near as they may be: both are
+constraints here, neither is a penalty. Every mask on the way is checked by the rules as any other: where one breaks
+them it is taken back, and its walls are held there from then on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import klayout.db as kdb
+import numpy as np
+import scipy.sparse as sp
+from scipy.optimize import linprog
+
+from picq.inverse.condense import Condensed, scattering_of
+from picq.inverse.contour import joined, on_mask, outlines, simplified
+from picq.inverse.grid import Box
+from picq.inverse.problem import Problem
+from picq.inverse.raster import smoothed
+from picq.inverse.repair import FreeFormRules, deck, spots_of, violations
+from picq.inverse.shape import moved, refined
+from picq.inverse.walls import Walls
+from picq.signoff.checks.mask import IGNORE_ANGLE
+from picq.signoff.report import Report
+
+_ROUNDS = 40
+_FINER = 10
+"""Of the database unit: walls move on a grid so much finer and are snapped for the check."""
+
+_DBU = 0.001
+_SMOOTH, _STRAIGHT = 5e-4, 1e-4
+"""Of the outlines to begin with, and what their vertices are rounded by in every round, um."""
+
+_FIRST, _LEAST, _MOST = 3.0, 0.3, 8.0
+"""Largest shift of a round, nm: of the first, below which it ends, and at most."""
+
+_GOOD, _POOR = 0.7, 0.1
+"""Parts of the expected gain above which the next step is larger, and below which the round is taken back."""
+
+_ENOUGH = 5e-5
+"""Of the score: expected gain below which it ends too."""
+
+_ROUND = 0.7
+"""Of the rules: radius below which no wall is bent further. A round end of 0.65 is found to be narrow."""
+
+_FACING, _TURNED = IGNORE_ANGLE - 10.0, IGNORE_ANGLE + 5.0
+"""Degrees from antiparallel: walls that face each other by less have to keep the rule; between both they come no
+nearer. Edges of a round end turn by some degrees each: what the check just ignores it may see after the next round."""
+
+_IDLE = 1e-3
+"""Of the steepest slope: what walls have to gain to be moved at all."""
+
+_DEAR = 10.0
+"""Of the steepest slope: price of what distances lack. A wall is two or three shifts wide, which gain less by it."""
+
+_GRACE = 1e-3
+"""What distances may lack for nothing, um: the check's tolerance is more."""
+
+_REACH = 0.03
+"""Distances that are looked at beyond the rules, um: more than two walls move in a round."""
+
+_TANGENTS = np.exp(2j * np.pi * np.arange(12) / 12)
+"""Where a power that has to stay small is bounded from below: at these phases."""
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """A mask with all that a linear programme asks of it."""
+
+    region: kdb.Region  # in finer units
+    mask: kdb.Region
+    report: Report
+    walls: Walls
+    targets: "_Targets"
+    room: np.ndarray  # what distances of walls and rises of arcs have left, um
+    near: sp.csr_array  # by the shifts, [room, shift]
+
+    @property
+    def worst(self) -> float:
+        return float(self.targets.value.max())
+
+    @property
+    def lacking(self) -> float:
+        return _lacking(self.room)
+
+
+@dataclass(frozen=True, eq=False)
+class _Targets:
+    """Amplitudes of the windows, of all edges one after the other, and their slopes by the shifts."""
+
+    low: np.ndarray  # [row], as in ``Windows``
+    high: np.ndarray
+    size: np.ndarray
+    amplitude: np.ndarray  # [row], complex
+    slope: np.ndarray  # [row, shift], 1/um
+
+    def of(self, shifts: np.ndarray) -> np.ndarray:
+        """Distances from the windows if amplitudes were linear, [row]."""
+        power = np.abs(self.amplitude + self.slope @ shifts) ** 2
+        return np.maximum(self.low - power, power - self.high) / self.size
+
+    @cached_property
+    def value(self) -> np.ndarray:
+        return self.of(np.zeros(self.slope.shape[1]))
+
+    def planes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Distances from the windows as planes: slopes [plane, shift] and values without shifts [plane].
+
+        A power is convex in its amplitude, so its tangents are below it: one for a lower bound, where it is, and more
+        for an upper one, on the circle that it has to stay in, since a reflection near zero has no slope that says so.
+        """
+        slopes, values = [], []
+        circle = np.sqrt(np.maximum(self.high + self.size * self.value.max(), 0))
+        for sign, bound in ((-1, self.low), (1, self.high)):
+            rows = np.flatnonzero(np.isfinite(bound))
+            a, scale = self.amplitude[rows], sign / self.size[rows]
+            touching = [a] if sign < 0 else [a, *(circle[rows] * phase for phase in _TANGENTS)]
+            for b in touching:
+                slopes.append((2 * scale * b.conj())[:, None] * self.slope[rows])
+                values.append(scale * (np.real(2 * b.conj() * a) - np.abs(b) ** 2 - bound[rows]))
+        return np.real(np.concatenate(slopes)), np.concatenate(values)
+
+
+def polished(
+    problem: Problem,
+    region: kdb.Region,
+    rules: FreeFormRules,
+    step: float,
+    watch: Callable[[int, int, float], None],
+) -> kdb.Region:
+    """The best mask on the way from ``region``, which is the result where none is better.
+
+    Args:
+        problem: says what is best.
+        region: mask with guides, database units, that keeps the rules.
+        rules: the rules.
+        step: of the grid, um.
+        watch: is told the number of the round, of how many, and the score.
+    """
+    models = _Models(problem, region, rules, step)
+    here = best = models.at(_solid([simplified(ring, _SMOOTH) for ring in outlines(region, _DBU)]))
+    most = 1e-3 * _FIRST
+    for number in range(1, _ROUNDS + 1):
+        shifts, expected, dear = _shifts(here, most)
+        there = models.at(_solid(here.walls.moved(shifts)))
+        gained = here.worst - there.worst + dear * (here.lacking - there.lacking)
+        if not there.report.passed:
+            models.held += _places(there.report, rules)
+            here = models.at(here.region)
+        elif gained < _POOR * expected:
+            most /= 2
+        else:
+            here = there
+            most = min(1.5 * most, 1e-3 * _MOST) if gained > _GOOD * expected else most
+            best = min((best, here), key=lambda state: state.worst)
+        watch(number, _ROUNDS, -here.worst)
+        if most < 1e-3 * _LEAST or expected < _ENOUGH:
+            break
+    return best.mask
+
+
+class _Models:
+    """The field solver around a mask's region and the rules, for any walls in it."""
+
+    def __init__(self, problem: Problem, region: kdb.Region, rules: FreeFormRules, step: float) -> None:
+        self.problem, self.rules, self.held = problem, rules, []
+        edge_um = 1e-3 * problem.spec.search.edge_nm
+        self.edges = (-edge_um, 0.0, edge_um) if edge_um else (0.0,)
+        self.around = Condensed(problem.drawn(outlines(region), step), problem.box)
+
+    def at(self, region: kdb.Region) -> _State:
+        spec, w = self.problem.spec, self.problem.windows
+        rings = [simplified(ring, _STRAIGHT) for ring in outlines(region, _DBU / _FINER)]
+        rings = [refined(ring, spec.length_scale / 5) for ring in rings if len(ring) > 2]
+        walls = Walls(rings, self.problem.box, spec.length_scale / 2, spec.region.symmetries, self.held)
+        parts, pull = jax.vjp(self._amplitudes, rings)
+        slopes = walls.pulled(np.concatenate(jax.vmap(pull)(jnp.eye(parts.size))[0], axis=1))
+        rows = parts.size // 2
+        complex_ = lambda both: both[:rows] + 1j * both[rows:]
+        low, high, size = (np.tile(each, len(self.edges)) for each in (w.low, w.high, w.size))
+        targets = _Targets(low, high, size, complex_(np.asarray(parts)), complex_(slopes))
+        mask = joined(region.transformed(kdb.ICplxTrans(1 / _FINER)), on_mask(self.problem.box, _DBU))
+        return _State(region, mask, violations(mask, self.rules), walls, targets, *self._rooms(walls))
+
+    def _rooms(self, walls: Walls) -> tuple[np.ndarray, sp.csr_array]:
+        width, space = self.rules.width_um, self.rules.space_um
+        gaps = lambda facing: [
+            (walls.gaps(limit + _REACH, solid, facing), limit) for limit, solid in ((width, True), (space, False))
+        ]
+        kept = [*gaps(_TURNED), (walls.bends(_ROUND * width, _ROUND * space), 0.0)]
+        asked = gaps(_FACING)
+        room = [gap.distance - limit for gap, limit in asked]
+        room += [np.maximum(gap.distance - limit, 0) for gap, limit in kept]
+        return np.concatenate(room), sp.csr_array(sp.vstack([gap.slope for gap, _ in (*asked, *kept)]))
+
+    def _amplitudes(self, rings: list) -> jax.Array:
+        """Real parts of all windows' amplitudes, for all edges that are asked for, then imaginary parts."""
+        problem, around = self.problem, self.around
+        domain, polarisation = around.simulation.domain, problem.spec.polarisation
+
+        def of(edge: float) -> jax.Array:
+            drawn = [moved(ring, edge) for ring in rings] if edge else rings
+            one = lambda core, cladding: smoothed(drawn, domain, core, cladding, polarisation, around.cells)
+            each = jax.vmap(one)(jnp.asarray(problem.core), jnp.asarray(problem.cladding))
+            return scattering_of(around, each)[tuple(problem.windows.place.T)]
+
+        found = jnp.concatenate([of(edge) for edge in self.edges])
+        return jnp.concatenate([found.real, found.imag])
+
+
+def _solid(rings: list[np.ndarray]) -> kdb.Region:
+    """What is inside, in finer units; holes are rings inside others."""
+    region = kdb.Region()
+    for ring in rings:
+        points = np.round(ring / _DBU * _FINER).astype(int)
+        region ^= kdb.Region(kdb.Polygon([kdb.Point(x, y) for x, y in points.tolist()]))
+    return region.merged()
+
+
+def _places(report: Report, rules: FreeFormRules) -> list[Box]:
+    """Around the findings, um."""
+    boxes = (spot.grown(_REACH / _DBU).bbox().to_dtype(_DBU) for spot in spots_of(report, deck(rules), _DBU))
+    return [Box(box.left, box.bottom, box.right, box.top) for box in boxes]
+
+
+def _lacking(room: np.ndarray) -> float:
+    return float(np.maximum(-room - _GRACE, 0).sum())
+
+
+def _shifts(here: _State, most: float) -> tuple[np.ndarray, float, float]:
+    """The field of shifts that gains most, none larger than ``most`` um; the gain if all were linear; what a um that
+    distances lack costs."""
+    planes, values = here.targets.planes()
+    steepest = np.abs(planes[values > values.max() - 1e-9]).max()
+    dear, count, rooms = _DEAR * steepest, planes.shape[1], here.room.size
+    slope, near = sp.csr_array(planes), here.near
+    # shifts outwards, shifts inwards, the worst distance, what is lacking
+    table = sp.block_array(
+        [
+            [slope, -slope, sp.csr_array(-np.ones((values.size, 1))), None],
+            [-near, near, None, -sp.eye_array(rooms)],
+        ],
+        format="csr",
+    )
+    price = np.concatenate([np.full(2 * count, _IDLE * steepest), [1.0], np.full(rooms, dear)])
+    bounds = [(0, most)] * (2 * count) + [(None, None)] + [(0, None)] * rooms
+    answer = linprog(price, table, np.concatenate([-values, here.room]), bounds=bounds, method="highs")
+    shifts = answer.x[:count] - answer.x[count : 2 * count]
+    worst, lacking = here.targets.of(shifts).max(), _lacking(here.room + near @ shifts)
+    return shifts, float(here.worst - worst + dear * (here.lacking - lacking)), dear

@@ -1,0 +1,122 @@
+"""Walls that are moved for the targets: known answers, rules that bind, and the planes of the linear programme."""
+
+import klayout.db as kdb
+import numpy as np
+import pytest
+from free_form_spec import small
+
+from picq import pdk
+from picq.inverse.appraise import scattering
+from picq.inverse.finish import rules_of
+from picq.inverse.objective import score
+from picq.inverse.polish import _Models, _shifts, _Targets, polished
+from picq.inverse.problem import Problem
+from picq.inverse.repair import violations
+
+STEP = 0.04
+
+
+def problem(**changes) -> Problem:
+    asked = {"region__size": [1.2, 0.8], "ports__o2__modes": [0], "targets__1__to": "o2"}
+    return Problem.of(small(**(asked | changes)), pdk.load("soi220"))
+
+
+def region(*boxes: tuple[float, float, float, float]) -> kdb.Region:
+    return kdb.Region([kdb.DBox(*box).to_itype(0.001) for box in boxes]).merged()
+
+
+def worth(of: Problem, mask: kdb.Region) -> float:
+    return float(score(scattering(of, mask, STEP), of.windows))
+
+
+def quiet(*_) -> None:
+    pass
+
+
+GUIDE = (-4.0, -0.2, 4.0, 0.2)
+PINCHED = (-4.0, -0.2, -0.3, 0.2), (-0.3, -0.15, 0.3, 0.15), (0.3, -0.2, 4.0, 0.2)
+
+
+def test_a_pinched_guide_conducts_again():
+    asked = problem()
+    pinched = region(*PINCHED)
+    found = polished(asked, pinched, rules_of(asked), STEP, quiet)
+    before, after, straight = (worth(asked, mask) for mask in (pinched, found, region(GUIDE)))
+    assert before < 0.75
+    assert after > straight - 0.05 * (straight - before)
+    assert violations(found, rules_of(asked)).passed
+
+
+@pytest.mark.slow
+def test_a_rule_binds_where_the_targets_want_less():
+    """A thin guide that shall let no light through: it becomes a grating, in places as narrow as it may."""
+    asked = problem(targets=[{"from": "o1", "to": "o2", "max_db": -3}])
+    begun, rules = region((-4.0, -0.2, -0.6, 0.2), (-0.6, -0.13, 0.6, 0.13), (0.6, -0.2, 4.0, 0.2)), rules_of(asked)
+    found = polished(asked, begun, rules, STEP, quiet)
+    assert worth(asked, found) > worth(asked, begun) + 0.05
+    assert violations(found, rules).passed
+    assert not found.width_check(205).is_empty()  # nm
+    assert found.width_check(197).is_empty()
+
+
+def test_nothing_is_taken_that_is_no_better():
+    asked = problem()
+    straight = region(GUIDE)
+    found = polished(asked, straight, rules_of(asked), STEP, quiet)
+    assert worth(asked, found) >= worth(asked, straight) - 1e-4
+    assert (found ^ straight).area() < 0.005 * straight.area()
+
+
+def test_slopes_of_the_amplitudes_are_those_of_finite_differences():
+    asked = problem(search__edge_nm=10)
+    models = _Models(asked, region(GUIDE), rules_of(asked), STEP)
+    begun = region((-4.0, -0.2, -0.55, 0.2), (-0.55, -0.13, 0.55, 0.27), (0.55, -0.2, 4.0, 0.2))
+    here = models.at(begun.transformed(kdb.ICplxTrans(10)))
+    way = np.random.default_rng(0).normal(size=here.targets.slope.shape[1])
+    h = 1e-6
+    plus, minus = (np.asarray(models._amplitudes(here.walls.moved(sign * h * way))) for sign in (1, -1))
+    want = (plus - minus) / (2 * h)
+    rows = want.size // 2
+    assert here.targets.slope @ way == pytest.approx(want[:rows] + 1j * want[rows:], rel=1e-5)
+
+
+def test_planes_touch_the_distances_and_stay_on_their_side():
+    rng = np.random.default_rng(0)
+    complex_ = lambda *shape: rng.normal(size=shape) + 1j * rng.normal(size=shape)
+    low, high = np.array([-np.inf, -np.inf, 0.8]), np.array([0.01, 0.1, np.inf])
+    targets = _Targets(low, high, np.array([0.01, 0.1, 0.2]), 0.3 * complex_(3), complex_(3, 4))
+    slopes, values = targets.planes()
+    assert values.max() == pytest.approx(targets.value.max(), rel=1e-12)  # touched where we are
+    upper = np.repeat([True, False], [values.size - 1, 1]) if values[-1] != values[0] else None
+    lower_plane = np.flatnonzero(np.isclose(values, targets.value[2]))
+    assert lower_plane.size == 1
+    upper = np.setdiff1d(np.arange(values.size), lower_plane)
+    for shifts in 0.3 * rng.normal(size=(200, 4)):
+        found, true = slopes @ shifts + values, targets.of(shifts)
+        assert found[upper].max() <= true[:2].max() + 1e-12  # a power is above its tangents
+        assert found[lower_plane[0]] >= true[2] - 1e-12
+    # on the circle that the worst target asks for, the tangents leave a polygon of twelve sides
+    h = 1e-7
+    unit = np.eye(4)[0]
+    assert slopes[lower_plane[0]] @ unit == pytest.approx((targets.of(h * unit)[2] - targets.value[2]) / h, rel=1e-5)
+
+
+def test_a_programme_keeps_to_its_step_and_expects_what_linear_amplitudes_give():
+    asked = problem()
+    models = _Models(asked, region(GUIDE), rules_of(asked), STEP)
+    begun = region((-4.0, -0.2, -0.6, 0.2), (-0.6, -0.15, 0.6, 0.15), (0.6, -0.2, 4.0, 0.2))  # off the grid's lines
+    here = models.at(begun.transformed(kdb.ICplxTrans(10)))
+    gains = []
+    for most in (0.001, 0.002, 0.004):
+        shifts, expected, _ = _shifts(here, most)
+        assert np.abs(shifts).max() <= most * (1 + 1e-9)
+        gains.append(expected)
+    assert gains[0] > 0
+    assert gains == sorted(gains)
+    shifts, expected, _ = _shifts(here, 0.0005)
+    moved = models._amplitudes(here.walls.moved(shifts))
+    rows = moved.size // 2
+    power = np.asarray(moved[:rows] ** 2 + moved[rows:] ** 2)
+    w = asked.windows
+    true = (np.maximum(w.low - power, power - w.high) / w.size).max()
+    assert here.worst - true == pytest.approx(expected, rel=0.1)
