@@ -197,7 +197,8 @@ def test_device_from_the_file(bundle):
 
 
 def test_width_thickness_and_temperature_act_as_in_the_solver(bundle):
-    """The series' derivative by the width against two solutions, edges moved by 1 nm each way, on the mask's grid."""
+    """The series' change with the width against two solutions, edges moved by 5 nm each way, on the mask's grid: over
+    less, the grid's own slope has kinks of some per cent where walls pass its lines."""
     dev = FreeForm.on(TECH, file=str(bundle / "out" / "device.json"))
     job = FreeFormJob.read(bundle / "line.yaml")
     region = kdb.Region()
@@ -208,9 +209,9 @@ def test_width_thickness_and_temperature_act_as_in_the_solver(bundle):
     region.merge()
     fine = region.transformed(kdb.ICplxTrans(100))  # grids of 1 nm would round edges as they move
     of = lambda by_nm: scattering(job.problem, fine.sized(100 * by_nm), job.spec.mask_step, 1e-5)[0, 1, 0]
-    solved = (of(1) - of(-1)) / 4  # edges by 1 nm: widths by 2 nm
+    solved = of(5) - of(-5)  # edges by 5 nm: widths by 10 nm
     at = lambda nm: dev.model(jnp.asarray(job.problem.wl[0]), TECH.at(Process(width_nm=nm)))["o1", "o2"]
-    assert abs((at(0.5) - at(-0.5)) - solved) < 0.03 * abs(solved)
+    assert abs((at(10.0) - at(-10.0)) - solved) < 0.03 * abs(solved)
     wl = jnp.asarray(1.55)
     through = lambda device, **p: device.model(wl, TECH.at(Process(**p)))["o1", "o2"]
     phase = lambda device, **p: float(jnp.angle(through(device, **p) / through(device)))

@@ -316,7 +316,7 @@ def test_trimming_counts_the_heat_that_reaches_the_other_arm(kind):
 
     def arms(d, tech):
         if kind is Mzi:
-            return d._arms(tech)
+            return d.arms(tech)
         return d._top(d.delays[0], d.powers_mw[0]), d._bottom(d.delays[0], d.powers_mw[0], tech)
 
     def stage(d, tech):

@@ -73,7 +73,7 @@ def test_slopes_of_the_amplitudes_are_those_of_finite_differences():
     begun = region((-4.0, -0.2, -0.55, 0.2), (-0.55, -0.13, 0.55, 0.27), (0.55, -0.2, 4.0, 0.2))
     here = models.at(begun.transformed(kdb.ICplxTrans(10)))
     way = np.random.default_rng(0).normal(size=here.targets.slope.shape[1])
-    h = 1e-6
+    h = 3e-7
     plus, minus = (np.asarray(models._amplitudes(here.walls.moved(sign * h * way))) for sign in (1, -1))
     want = (plus - minus) / (2 * h)
     rows = want.size // 2
