@@ -22,7 +22,7 @@ from picq.design.statistics import Yield  # noqa: E402
 from picq.design.tolerance import chunk_of, fabricated  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
-SAMPLES = 500
+SAMPLES = 300
 STEP_UM = 0.02
 SHOWN = ("purity", "heralding", "coincidence_rate_hz")
 
