@@ -226,8 +226,8 @@ def tolerance(
 def chunk_of(problem: Problem) -> int:
     """Samples that are computed at once.
 
-    A source's joint spectra are so large that more of them leave the processor's cache: 0.07 s a chip for 10 or 25 and
-    0.4 GB for every 10 (``benchmarks/bench_source_tolerance.py``).
+    A source's joint spectra are large: on two cores, layouts/sfwm_source.yaml took 0.072 s a chip by tens and by
+    twenty-fives, with 4.2 and 5.3 GB at most, and no less time by hundreds.
     """
     return 100 if problem.source is None else 10
 
