@@ -8,7 +8,8 @@ import numpy as np
 
 from picq import assembly, catalogue, layout
 from picq.circuit import Circuit
-from picq.design.optimise import appraise, as_drawn, optimise
+from picq.design.appraisal import appraise, as_drawn
+from picq.design.optimise import optimise
 from picq.design.problem import Problem
 from picq.design.progress import Report as Listener
 from picq.design.progress import silent

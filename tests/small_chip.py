@@ -9,7 +9,7 @@ import numpy as np
 
 from picq.circuit import Circuit
 from picq.components import LatticeFilter
-from picq.design.optimise import as_drawn
+from picq.design.appraisal import as_drawn
 from picq.design.problem import Problem
 from picq.design.sensitivity import Sensitivity
 from picq.design.spec import parse_spec

@@ -13,8 +13,9 @@ from test_devices import check_mask, drawn
 
 from picq import layout, pdk
 from picq.components import Awg
+from picq.design.appraisal import as_drawn
 from picq.design.figures import FIGURES, Comb, decibel
-from picq.design.optimise import as_drawn, optimise
+from picq.design.optimise import optimise
 from picq.design.problem import Problem
 from picq.design.spec import load_spec
 from picq.design.variation import Variation, blocks_of

@@ -237,7 +237,7 @@ def test_the_command_writes_figures_and_pictures(tmp_path, capsys):
 @pytest.mark.exhaustive
 def test_figures_of_a_saved_design_are_its_own(tmp_path, capsys):
     """A design with another gap has another Q."""
-    from picq.design.optimise import as_drawn
+    from picq.design.appraisal import as_drawn
     from picq.job import Job
 
     spec, saved = tmp_path / "spec.yaml", tmp_path / "design.json"

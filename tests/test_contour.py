@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from picq.errors import SpecError
-from picq.inverse.contour import joined, layout, on_mask, outline, outlines
+from picq.inverse.contour import as_written, joined, layout, on_mask, outline, outlines
 from picq.inverse.density import Density, margin
 from picq.inverse.grid import Box
 from picq.inverse.lengthscale import half_plane
@@ -137,3 +137,19 @@ def test_refused(change: dict, message: str) -> None:
     settings = {"field": circle(0.02), "step": 0.02, "box": BOX, **change}
     with pytest.raises(SpecError, match=message):
         outline(**settings)
+
+
+def test_what_a_mask_file_holds_of_a_hole() -> None:
+    """The cut to a hole meets this wall between two points of the grid: a file written and read is another polygon."""
+    wall = kdb.Polygon([kdb.Point(-1000, -1000), kdb.Point(-337, 1000), kdb.Point(1000, 1000), kdb.Point(1000, -1000)])
+    wall.insert_hole([kdb.Point(*p) for p in ((0, 0), (0, 101), (103, 101), (103, 7))])
+    region, frame = kdb.Region(wall), kdb.Box(-1000, -1000, 1000, 1000)
+    written = as_written(region, frame)
+    assert 0 < (written ^ region).area() < 2000  # um * nm: half a database unit along the wall at most
+    assert (as_written(written, frame) ^ written).is_empty()
+    file = layout(written, (1, 0)).write_bytes(kdb.SaveLayoutOptions())
+    back = kdb.Layout()
+    back.read_bytes(file)
+    assert (kdb.Region(back.top_cell().begin_shapes_rec(back.layer(1, 0))).merged() ^ written).is_empty()
+    beyond = kdb.Region(kdb.Box(900, -200, 3000, 200))  # guides stay as they are
+    assert (as_written(region + beyond, frame) & beyond ^ beyond).is_empty()

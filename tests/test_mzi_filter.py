@@ -13,7 +13,7 @@ import pytest
 from numpy.polynomial import chebyshev
 
 from picq.components import Coupler, Route, Straight
-from picq.design.optimise import as_drawn
+from picq.design.appraisal import as_drawn
 from picq.design.spec import load_spec
 from picq.errors import SpecError
 from picq.job import Job

@@ -48,6 +48,26 @@ def test_a_pinched_guide_conducts_again():
     assert violations(found, rules_of(asked)).passed
 
 
+def test_what_is_narrower_than_the_rules_is_moved_apart():
+    """A neck of 130 nm where 200 are asked for, and light that wants it to be 400: both are met."""
+    asked = problem()
+    neck, rules = region((-4.0, -0.2, -0.3, 0.2), (-0.3, -0.065, 0.3, 0.065), (0.3, -0.2, 4.0, 0.2)), rules_of(asked)
+    assert not violations(neck, rules).passed
+    found = polished(asked, neck, rules, STEP, quiet)
+    assert violations(found, rules).passed
+    assert worth(asked, found) > worth(asked, neck) + 0.05
+
+
+@pytest.mark.slow
+def test_what_light_wants_narrower_than_the_rules_is_wide_enough_first():
+    """The same neck where light shall not pass: it has to become worse before it is clean."""
+    asked = problem(targets=[{"from": "o1", "to": "o2", "max_db": -3}])
+    neck, rules = region((-4.0, -0.2, -0.3, 0.2), (-0.3, -0.065, 0.3, 0.065), (0.3, -0.2, 4.0, 0.2)), rules_of(asked)
+    found = polished(asked, neck, rules, STEP, quiet)
+    assert not violations(neck, rules).passed
+    assert violations(found, rules).passed
+
+
 @pytest.mark.slow
 def test_a_rule_binds_where_the_targets_want_less():
     """A thin guide that shall let no light through: it becomes a grating, in places as narrow as it may."""

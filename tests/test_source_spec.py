@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from one_ring import ONE_RING, changed
 
-from picq.design.optimise import as_drawn, optimise
+from picq.design.appraisal import as_drawn
+from picq.design.optimise import optimise
 from picq.design.problem import Problem
 from picq.design.spec import load_spec
 from picq.design.tolerance import tolerance

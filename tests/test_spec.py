@@ -88,6 +88,8 @@ WRONG = {
     "text in a list": ("lower: 0,", "lower: [0, x],", "variables[0].lower[1]", "'x'", "bare number"),
     "boolean": ("starts: 4", "starts: true", "optimise.starts", "True", "whole number >= 1"),
     "not whole": ("seed: 1", "seed: 1.5", "chip.yaml:3: seed", "1.5", "a whole number"),
+    "centring without chips": ("starts: 4", "starts: 4, chips: 0, centring: 5", "optimise.centring", "chips 0",
+                               "optimise.chips"),
     "outside": ("starts: 4", "starts: 0", "optimise.starts", "0", ">= 1"),
     "not finite": ("max: 1.0", "max: .nan", "targets[0].max", "nan", "a number"),
     "missing": ("technology: soi220\n", "", "technology", "missing", "add `technology:`"),

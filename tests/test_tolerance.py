@@ -17,7 +17,7 @@ from picq.design.problem import Problem
 from picq.design.sensitivity import sensitivities
 from picq.design.spec import parse_spec
 from picq.design.statistics import SpectrumHistogram, Yield
-from picq.design.tolerance import _STREAM, tolerance
+from picq.design.tolerance import _STREAM, _check_finite, _outcome, tolerance
 from picq.design.variation import QUANTITIES, Chips, Variation, sources
 from picq.design.yaml_source import Source
 from picq.errors import NumericsError, SpecError
@@ -258,3 +258,22 @@ def test_demultiplexer_needs_trimming():
     assert result.as_fabricated.total.high < 0.02
     assert result.trimmed.total.low > 0.65
     assert all(s.agrees for s in result.sensitivities)
+
+
+def test_chips_without_figures_fail_and_are_counted(quiet):
+    """A source's chip may have no resonances that one could name: no reason to stop, nor to count it as good."""
+    problem = Problem(mzi(5.0), quiet)
+    values = np.r_[np.linspace(1, 4, 7), [np.nan, 9.0, np.nan]]
+    histogram = SpectrumHistogram(1, problem.comb.ghz.size)
+    histogram.add(np.zeros((10, 1, problem.comb.ghz.size)))
+    found = _outcome(problem, values[:, None, None], histogram)
+    assert (found.lost, found.total.passed, found.total.samples) == (2, 7, 10)
+    spread = found.distributions["offset_ghz"]
+    assert spread["mean"] == pytest.approx((17.5 + 9) / 8)
+    assert spread["p50"] == pytest.approx(2.75)
+    assert all(np.isfinite(list(spread.values())))
+    with pytest.raises(NumericsError, match="no chip has the figure offset_ghz"):
+        _outcome(problem, np.full((10, 1, 1), np.nan), histogram)
+    chips = Chips(problem.tech, 0, 1, _STREAM)
+    with pytest.raises(NumericsError, match="sample 107 is not finite"):
+        _check_finite(chips, values[:, None, None], 100)

@@ -8,7 +8,8 @@ all right falls with their number. The next population is the elite and copies o
 Starts that meet every target on the nominal technology differ widely on real chips: couplers that are several beats
 long do the same and drift several times as much (measured, before the temperature drifts: trimmed yields from 28 % to
 93 % among 23 such starts). So recombination and the final choice look at the mean risk on sampled, trimmed chips whose
-temperature has drifted. Everything follows from one seed.
+temperature has drifted, and the chosen design may descend on such chips once more (``picq.design.centring``).
+Everything follows from one seed.
 """
 
 from dataclasses import replace
@@ -22,9 +23,11 @@ import numpy as np
 import optax
 
 from picq.circuit import Circuit
+from picq.design.appraisal import as_drawn
+from picq.design.centring import centred
 from picq.design.problem import Problem
 from picq.design.progress import Progress, Report, silent
-from picq.design.result import Checkpoint, Design, changed, fingerprint, versions
+from picq.design.result import Checkpoint, Design, changed, fingerprint
 from picq.design.variation import Chips
 from picq.errors import NumericsError
 
@@ -34,6 +37,12 @@ _FINAL_RATE = 0.05
 
 _ELITE = 8
 """How many of the best starts are recombined."""
+
+_LOST = 20.0
+"""Risk of a chip without figures (no resonances that one could name): as if it missed a bound by ten scales."""
+
+_OF_A_SOURCE = 4
+"""Chips of a pair source that are computed at once: their joint spectra and the gradients of these are large."""
 
 _STREAM = 0x6F7074  # keeps the chips apart from those of the tolerance analysis of the same seed
 
@@ -69,6 +78,7 @@ class Search:
             self.optimiser = optax.lbfgs()
         self.merits = jax.jit(jax.vmap(self.merit))
         self.chips = Chips(problem.tech, len(problem.measured.sites), problem.spec.seed, _STREAM, problem.places)
+        self.together = _OF_A_SOURCE if problem.source else options.chips
         self.key = jax.random.key(problem.spec.seed)
 
     def bounded(self, u: jax.Array) -> jax.Array:
@@ -115,16 +125,18 @@ class Search:
 
     def merit(self, u: jax.Array) -> jax.Array:
         """What designs are compared by: mean risk on sampled, trimmed chips; the loss where nothing is trimmed."""
-        problem, count = self.problem, self.options.chips
-        if not problem.trims or not count:
+        if not self.problem.trims or not self.options.chips:
             return self.loss(u)
-        circuit = problem.device(self.bounded(u))
+        chips = jnp.arange(self.options.chips)
+        one = lambda chip: self.on_chip(self.problem.risk_of, u, self.chips, chip)
+        risks = jax.lax.map(one, chips, batch_size=self.together)
+        return jnp.mean(jnp.asarray(jnp.where(jnp.isfinite(risks), risks, _LOST)))
 
-        def risk(index: jax.Array) -> jax.Array:
-            tech = self.chips.technology(index)
-            return problem.risk_of(problem.trimmed(self.chips.made(circuit, index), tech)[0], tech, circuit)
-
-        return jnp.mean(jax.vmap(risk)(jnp.arange(count)))
+    def on_chip(self, measure: Any, u: jax.Array, chips: Chips, index: jax.Array) -> jax.Array:
+        """``measure`` (``Problem.risk_of``, say) of one of the fabricated chips after trimming; traceable."""
+        circuit = self.problem.device(self.bounded(u))
+        tech = chips.technology(index)
+        return measure(self.problem.trimmed(chips.made(circuit, index), tech)[0], tech, circuit)
 
     def recombine(self, population: Population, key: jax.Array) -> np.ndarray:
         """Start points of the next round, [start, variable]; see the module's docstring."""
@@ -212,7 +224,14 @@ def optimise(
             figures = dict(zip(problem.spec.labels, map(float, worst), strict=True))
             done = turn * options.steps + step
             report(Progress("optimise", done, (options.rounds + 1) * options.steps, {"loss": history[-1], **figures}))
-    return _design(search, population, history)
+    points = np.asarray(population.best_u)
+    candidates = Candidate.ranked(search, points, np.asarray(population.best_loss))
+    if options.centring:
+        u = centred(search, points[candidates[0].number], report)[None]
+        more = Candidate.ranked(search, u, np.asarray([search.loss(u[0])]), first=len(points))
+        # of yields, not of merits: the worst bound of most chips may be one that no geometry moves
+        candidates = more + candidates if more[0].missed <= candidates[0].missed else candidates
+    return _design(search, candidates, history)
 
 
 def _check_finite(search: Search, population: Population) -> None:
@@ -227,89 +246,51 @@ def _check_finite(search: Search, population: Population) -> None:
         )
 
 
-def _design(search: Search, population: Population, history: list[float]) -> Design:
-    """Rank the starts, as the mask holds them, by the number of missed targets, then by merit."""
-    problem = search.problem
+class Candidate(NamedTuple):
+    """A point of the search as the mask holds it; the best comes first.
+
+    Attributes:
+        missed: number of missed targets.
+        merit: ``Search.merit``.
+        number: of the point.
+        loss: of the nominal design, before snapping.
+        free, snapped: the circuit before and after snapping.
+    """
+
+    missed: int
+    merit: float
+    number: int
+    loss: float
+    free: Circuit
+    snapped: Circuit
+
+    @classmethod
+    def ranked(cls, search: Search, points: np.ndarray, losses: np.ndarray, first: int = 0) -> "list[Candidate]":
+        """Of points in unbounded coordinates, [point, variable], numbered from ``first``."""
+        problem = search.problem
+        found = []
+        for x, merit, loss in zip(np.asarray(search.bounded(jnp.asarray(points))), search.merits(points), losses, strict=True):
+            free = problem.device([float(v) for v in x])
+            # only instances with variables move: the others are drawn as the layout made them
+            moved = {slot.instance: free.instances[slot.instance].snapped() for slot in problem.slots}
+            snapped = free.replace(instances={**free.instances, **moved})
+            figures = problem.figures_array(problem.vector(snapped))
+            missed = int((~problem.met(problem.worst(figures))).sum())
+            found.append(cls(missed, float(merit), first + len(found), float(loss), free, snapped))
+        return sorted(found, key=lambda candidate: candidate[:3])
+
+
+def _design(search: Search, candidates: list[Candidate], history: list[float]) -> Design:
+    """The first of the candidates."""
+    problem, chosen = search.problem, candidates[0]
     spec = problem.spec
-    ranked = []
-    merits, losses = (np.asarray(v) for v in (search.merits(population.best_u), population.best_loss))
-    for x, merit in zip(np.asarray(search.bounded(population.best_u)), merits, strict=True):
-        free = problem.device([float(v) for v in x])
-        # only instances with variables move: the others are drawn as the layout made them
-        moved = {slot.instance: free.instances[slot.instance].snapped() for slot in problem.slots}
-        snapped = free.replace(instances={**free.instances, **moved})
-        figures = problem.figures_array(problem.vector(snapped))
-        missed = int((~problem.met(problem.worst(figures))).sum())
-        ranked.append((missed, float(merit), len(ranked), free, snapped))
-    _, merit, chosen, free, snapped = min(ranked, key=lambda entry: entry[:3])
-    before = problem.worst(problem.figures_array(problem.vector(free)))
+    before = problem.worst(problem.figures_array(problem.vector(chosen.free)))
     return replace(
-        as_drawn(problem, snapped),
+        as_drawn(problem, chosen.snapped),
         unsnapped=dict(zip(spec.labels, map(float, before), strict=True)),
-        loss=float(losses[chosen]),
-        risk=merit if problem.trims and spec.optimise.chips else None,
+        loss=chosen.loss,
+        risk=chosen.merit if problem.trims and spec.optimise.chips else None,
         starts=spec.optimise.starts,
-        landed=sum(entry[0] == 0 for entry in ranked),
+        landed=sum(c.missed == 0 for c in candidates if c.number < spec.optimise.starts),
         history=tuple(history),
     )
-
-
-def as_drawn(problem: Problem, circuit: Circuit | None = None) -> Design:
-    """A circuit, by default the layout's own values, as a design that no search has found."""
-    spec = problem.spec
-    circuit = problem.measured if circuit is None else circuit
-    table, unmet = _appraisal(problem, problem.vector(circuit))
-    parameters: dict[str, dict[str, Any]] = {}
-    for slot in problem.slots:
-        value = getattr(circuit.instances[slot.instance], slot.parameter)
-        parameters.setdefault(slot.instance, {})[slot.parameter] = list(value) if isinstance(value, tuple) else value
-    for name, one in circuit.instances.items():  # a free-form device's file is part of the design
-        if digest := getattr(one, "sha256", ""):
-            parameters.setdefault(name, {})["sha256"] = digest
-    return Design(
-        name=spec.name,
-        technology=problem.tech.name,
-        seed=spec.seed,
-        digest=spec.digest("design"),
-        status="not met" if unmet else "met",
-        unmet=unmet,
-        parameters=parameters,
-        figures=table,
-        unsnapped={label: row["worst"] for label, row in table.items()},
-        loss=float(jax.jit(problem.loss)(problem.vector(circuit))),
-        risk=None,
-        starts=0,
-        landed=0,
-        history=(),
-        versions=versions(),
-        spec=spec.canonical("design"),
-    )
-
-
-def appraise(problem: Problem, design: Design) -> Design:
-    """The design with the figures that it has in the circuit of ``problem`` (routed otherwise, say).
-
-    Raises:
-        SpecError: the design belongs to another specification, or its joint spectrum does not lie on the grid.
-    """
-    table, unmet = _appraisal(problem, problem.vector(design.circuit(problem, whole=False)))
-    return replace(design, figures=table, unmet=unmet, status="not met" if unmet else "met")
-
-
-def _appraisal(problem: Problem, x: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The table of a design's figures, and a sentence for each target that is missed."""
-    spec = problem.spec
-    problem.check_figures(x)
-    figures = np.asarray(problem.figures_array(x))
-    worst = problem.worst(figures)
-    met = problem.met(worst)
-    table, unmet = {}, []
-    for i, (label, target) in enumerate(zip(spec.labels, spec.targets, strict=True)):
-        figure = target.measure
-        values = dict(zip(spec.channels.outputs, map(float, figures[i]), strict=True))
-        table[label] = {"unit": figure.unit, "sense": figure.sense, "asked": target.bound, "wanted": target.wanted,
-                        "met": bool(met[i]),
-                        "worst": float(worst[i]), "channels": values}  # fmt: skip
-        if not met[i]:
-            unmet.append(f"{label}: {worst[i]:.3g} {figure.unit}, asked {figure.sense} {target.bound:g} {figure.unit}")
-    return table, tuple(unmet)

@@ -211,12 +211,12 @@ class Problem:
         return np.stack([pick(values[..., i, :], axis=-1) for i, pick in enumerate(picks)], axis=-1)
 
     def met(self, worst: Any) -> np.ndarray:
-        """Which targets are met, [..., figure]; figures without a bound always are."""
+        """Which targets are met, [..., figure]: those without a bound always, none whose figure is not finite."""
         worst = np.asarray(worst)
-        out = np.ones(worst.shape, bool)
+        out = np.isfinite(worst)
         for i, (figure, bound) in enumerate(zip(self.figures_asked, self.bounds_asked, strict=True)):
             if bound is not None:
-                out[..., i] = worst[..., i] <= bound if figure.sense == "max" else worst[..., i] >= bound
+                out[..., i] &= worst[..., i] <= bound if figure.sense == "max" else worst[..., i] >= bound
         return out
 
     @cached_property
@@ -270,6 +270,10 @@ class Problem:
         bounds, aims = self._residuals(circuit, tech, designed)
         pull = sum((_PULL * jnp.mean(r) for r in aims), jnp.zeros(()))
         return pull + (jax.nn.softplus(2 * (jnp.concatenate(bounds).max() + 0.5)) if bounds else 0.0)
+
+    def excess_of(self, circuit: Circuit, tech: Technology, designed: Circuit | None = None) -> jax.Array:
+        """By how much a chip misses each bound at its worst, in units of the figure's scale, [bound]."""
+        return jnp.array([r.max() for r in self._residuals(circuit, tech, designed)[0]])
 
     def trimmed(self, circuit: Circuit, tech: Technology) -> tuple[Circuit, jax.Array]:
         """The circuit as an operator trims it on a chip, and the powers of the trimmed heaters, [trim].

@@ -188,6 +188,7 @@ class OptimiseOptions(Section):
         learning_rate: at the start of a round, in bounded coordinates (1 is the distance between the bounds).
         rounds: of recombination after the first descent.
         chips: fabricated chips on which designs are compared when ``tolerance.trim`` names heaters; 0: none.
+        centring: steps of a last descent of the best design on these chips; see ``picq.design.centring``.
     """
 
     method: Annotated[str, one_of(("adam", "lbfgs"))] = "adam"
@@ -196,6 +197,7 @@ class OptimiseOptions(Section):
     learning_rate: Annotated[float, number("", above=0, most=10)] = 0.03
     rounds: Annotated[int, number("", least=0, most=100, whole=True)] = 1
     chips: Annotated[int, number("", least=0, most=1000, whole=True)] = 16
+    centring: Annotated[int, number("", least=0, most=100000, whole=True)] = 0
 
 
 class ToleranceOptions(Section):
@@ -238,6 +240,14 @@ class Spec(Section):
         for i, name in enumerate(names):
             if any(name.split("[")[0] == n or name == n.split("[")[0] or name == n for n in names[:i]):
                 raise refuse("the parameter is a variable twice", got=name, at=("variables", i, "parameter"))
+        options = self.optimise
+        if options.centring and not (options.chips and self.tolerance.trim):
+            raise refuse(
+                "designs are centred on fabricated, trimmed chips, and there are none",
+                got=f"centring {options.centring}, chips {options.chips}, {len(self.tolerance.trim)} in tolerance.trim",
+                remedy="set `optimise.chips` and name in `tolerance.trim` what is set anew on a chip, or leave it out",
+                at=("optimise", "centring"),
+            )
         self._check_targets()
         return self
 

@@ -45,6 +45,8 @@ class Outcome:
         distributions: label -> mean, std and percentiles of the worst channel, units in the label.
         figures: every sample, [sample, figure, channel].
         bands: percentiles (``PERCENTILES``) of the transmission in dB, [percentile, channel, point].
+        lost: chips without some figure of the source (no resonances that one could name). They fail on that target,
+            and its distribution is of the other chips.
     """
 
     total: Yield
@@ -52,6 +54,7 @@ class Outcome:
     distributions: Mapping[str, Mapping[str, float]]
     figures: np.ndarray
     bands: np.ndarray
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,8 @@ class Tolerance:
                 lines.append(
                     f"  without trimming only {bare:.3g} % of chips meet the specification: it has to be trimmed"
                 )
+        if outcome.lost:
+            lines.append(f"  {outcome.lost} chips have no resonances that one could name, and fail")
         for label, spread in outcome.distributions.items():
             lines.append(
                 f"  {label}: median {spread['p50']:.3g}, 5 to 95 % {spread['p5']:.3g} … {spread['p95']:.3g}, "
@@ -179,7 +184,8 @@ def tolerance(
         report: called after every chunk.
 
     Raises:
-        NumericsError: a sampled width leaves its index model's range, or a figure is not finite; names the sample.
+        NumericsError: a sampled width leaves its index model's range, or a spectrum (without a source, a figure) is
+            not finite; names the sample. Or no chip has a figure.
     """
     spec = problem.spec
     count = spec.tolerance.samples if samples is None else samples
@@ -198,7 +204,7 @@ def tolerance(
         made, power = fabricated(problem, circuit, jnp.arange(first, first + chunk))
         for kind in kinds:
             db, measured = (np.asarray(array)[:size] for array in made[kind])
-            _check_finite(chips, measured, first)
+            _check_finite(chips, db if problem.source else measured, first)
             histograms[kind].add(db)
             figures[kind].append(measured)
             passed[kind] += int(problem.met(problem.worst(measured)).all(-1).sum())
@@ -283,13 +289,14 @@ def _check_ranges(problem: Problem, chips: Chips, count: int) -> None:
                 )
 
 
-def _check_finite(chips: Chips, figures: np.ndarray, first: int) -> None:
-    wrong = np.flatnonzero(~np.isfinite(figures).all(axis=(1, 2)))
+def _check_finite(chips: Chips, values: np.ndarray, first: int) -> None:
+    """Of spectra or figures [sample, ., .]. A chip may be without a source's figures, never without a spectrum."""
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=(1, 2)))
     if wrong.size:
         index = first + int(wrong[0])
         chip, _ = chips.offsets(index)
         raise NumericsError(
-            f"a figure of sample {index} is not finite",
+            f"sample {index} is not finite",
             got=", ".join(f"{name} {float(getattr(chip, name)):.4g}" for name in QUANTITIES),
             remedy="the technology's variation leaves the range of its models",
         )
@@ -297,20 +304,28 @@ def _check_finite(chips: Chips, figures: np.ndarray, first: int) -> None:
 
 def _outcome(problem: Problem, figures: np.ndarray, histogram: SpectrumHistogram) -> Outcome:
     worst = problem.worst(figures)
-    met = problem.met(worst)
+    met, there = problem.met(worst), np.isfinite(worst)
     labels = problem.spec.labels
+    for label, column in zip(labels, there.T, strict=True):
+        if not column.any():
+            raise NumericsError(
+                f"no chip has the figure {label}",
+                got=f"{len(worst)} samples without resonances that one could name",
+                remedy="look at the nominal design (`picq source`), or at the technology's variation",
+            )
     return Outcome(
         total=Yield.of(int(met.all(axis=1).sum()), len(met)),
         by_target={label: Yield.of(int(met[:, i].sum()), len(met)) for i, label in enumerate(labels)},
-        distributions={label: _spread(worst[:, i]) for i, label in enumerate(labels)},
+        distributions={label: _spread(worst[there[:, i], i]) for i, label in enumerate(labels)},
         figures=figures,
         bands=histogram.percentiles(),
+        lost=int((~there).any(axis=1).sum()),
     )
 
 
 def _spread(values: np.ndarray) -> dict[str, float]:
     named = {f"p{p:g}": float(v) for p, v in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True)}
-    return {"mean": float(values.mean()), "std": float(values.std(ddof=1)), **named}
+    return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else 0.0, **named}
 
 
 def _heaters(problem: Problem, powers: np.ndarray) -> tuple[Heaters, ...]:

@@ -168,6 +168,8 @@ class Chips:
         seed: of all chips.
         stream: keeps the chips of different purposes apart.
         blocks: places that vary together.
+        paired: chips 2 k and 2 k + 1 have opposite offsets (antithetic variates), so that few chips have no mean of
+            their own.
     """
 
     tech: Technology
@@ -175,10 +177,16 @@ class Chips:
     seed: int
     stream: int
     blocks: tuple[Block, ...] = ()
+    paired: bool = False
 
     def offsets(self, index: Any) -> tuple[Process, Process]:
         """Global and local offsets of one chip; ``index`` may be traced."""
-        return Variation.of(self.tech).sample(jax.random.fold_in(self._key, index), self.sites, self.blocks)
+        drawn = lambda number: Variation.of(self.tech).sample(
+            jax.random.fold_in(self._key, number), self.sites, self.blocks
+        )
+        if not self.paired:
+            return drawn(index)
+        return jax.tree.map(lambda offset: (1.0 - 2.0 * (index % 2)) * offset, drawn(index // 2))
 
     @cached_property
     def _key(self) -> jax.Array:

@@ -158,6 +158,25 @@ def joined(region: kdb.Region, frame: kdb.Box) -> kdb.Region:
         region += bridges
 
 
+def as_written(region: kdb.Region, frame: kdb.Box, dbu: float = 0.001) -> kdb.Region:
+    """``region`` with what lies within ``frame`` as a mask file holds it.
+
+    GDS and OASIS have no holes: polygons are cut open there, and where the cut meets a slanting wall between two points
+    of the grid the wall gets a corner on one of them.
+    """
+    inner = region & kdb.Region(frame)
+    while True:
+        drawn = layout(inner, (1, 0), dbu)
+        options = kdb.SaveLayoutOptions()
+        options.format = "GDS2"
+        back = kdb.Layout()
+        back.read_bytes(drawn.write_bytes(options))
+        written = kdb.Region(back.top_cell().begin_shapes_rec(back.layer(1, 0))).merged()
+        if (written ^ inner).is_empty():
+            return (written + (region - kdb.Region(frame))).merged()
+        inner = written
+
+
 def outlines(region: kdb.Region, dbu: float = 0.001) -> list[np.ndarray]:
     """Closed outlines of a merged region, each [n, 2] in um without the first point again.
 

@@ -1,8 +1,9 @@
-"""From a density to a mask that keeps the rules: contour, the check's markers, wider where they are, again until clean.
+"""From a density to a mask that keeps the rules.
 
-Where markers are in few places, these are cut or filled too (``legal.legal``). The best mask without any has its walls
-moved to where they serve the targets best (``polish.polished``), and is the result.
-Scores are kept of every step: nothing that the repair cost is hidden.
+The contour's walls are moved apart to where the rules are kept and the targets are served best (``polish.polished``):
+most of what it lacks are some nm. Where that leaves findings or costs score, the density is made wider where the
+check's markers are, again and again, and what is left in few places is cut or filled (``legal.legal``); the best mask
+without findings has its walls moved, too. Scores are kept of every step: nothing that the repair cost is hidden.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import klayout.db as kdb
 import numpy as np
 
 from picq.inverse.appraise import scattering
-from picq.inverse.contour import outline
+from picq.inverse.contour import as_written, on_mask, outline
 from picq.inverse.legal import clusters_of, legal
 from picq.inverse.objective import score
 from picq.inverse.polish import polished
@@ -39,6 +40,8 @@ _FEW, _SOME = 4, 8
 costs in score; beyond, by the area that it changes."""
 
 
+_APART = "walls moved apart"
+
 _COST = 0.005
 """Part of the contour's score that repair may take: a legal mask that keeps the rest is the end."""
 
@@ -48,7 +51,8 @@ class Round:
     """One look at the mask.
 
     Attributes:
-        what: ``contour``, ``repair 1`` …, with ``made legal`` where the rest was cut or filled; ``walls moved``.
+        what: ``contour``, ``walls moved apart``, ``repair 1`` …, with ``made legal`` where the rest was cut or filled;
+            ``walls moved``.
         score: of the mask's polygons.
         markers: findings by rule.
     """
@@ -107,30 +111,34 @@ def finish(problem: Problem, latent: np.ndarray, watch: Watch = lambda *_: None)
     wider = Weights(np.zeros(grid.density.shape), np.zeros(grid.density.shape))
     rounds: list[Round] = []
 
-    def look(what: str, region: kdb.Region, report: Report, on: float = step) -> _Mask:
+    def look(what: str, region: kdb.Region, on: float = step) -> _Mask:
+        region = as_written(region, on_mask(problem.box, _DBU))
+        report = violations(region, rules)
         s = scattering(problem.matched(on), region, on)
         rounds.append(Round(what, float(score(s, problem.windows)), report.counts()))
-        return _Mask(rounds[-1].score, region, report, s)
+        return _Mask(what, rounds[-1].score, region, report, s)
 
     def legalised(what: str, mask: _Mask) -> _Mask:
         costly = lambda now: -float(score(scattering(problem.matched(2 * step), now, 2 * step), problem.windows))
         made = legal(mask.region, rules, problem.box, cost=costly if places(mask) <= _SOME else None)
-        return look(f"{what}, made legal", made.region, made.after)
+        return look(f"{what}, made legal", made.region)
 
     def places(mask: _Mask) -> int:
         return clusters_of(spots_of(mask.report, asked, _DBU), round(length / _DBU)).count()
 
-    def checked(what: str) -> _Mask:
-        region = drawn(grid, latent)
-        return look(what, region, violations(region, rules))
+    def wallwise(what: str, mask: _Mask) -> _Mask:
+        return look(what, polished(problem.matched(step), mask.region, rules, step, partial(watch, "walls")))
 
     pixels, last, number, what = sharp(grid, latent), problem.spec.search.repairs, 0, "contour"
-    mask = best = checked(what)
+    mask = best = look(what, drawn(grid, latent))
     enough = mask.score - _COST * abs(mask.score)
-    while True:
+    if not mask.report.passed:
+        apart = wallwise(_APART, mask)
+        best = _better(best, apart if apart.report.passed else legalised(_APART, apart))
+    while not (best.report.passed and best.score >= enough):
         if not mask.report.passed and (number == last or places(mask) <= _FEW):
             best = _better(best, legalised(what, mask))
-        if mask.report.passed or number == last or (best.report.passed and best.score >= enough):
+        if mask.report.passed or number == last:
             break
         number, what = number + 1, f"repair {number + 1}"
         found = weights(mask.report, asked, problem.box, grid.density.shape, grid.step, length)
@@ -139,20 +147,20 @@ def finish(problem: Problem, latent: np.ndarray, watch: Watch = lambda *_: None)
         for i, now in enumerate(grid.descend(stage, latent, wider=wider), start=1):
             latent = now[0]
             watch(what, i, stage.iterations, now[2].score)
-        mask = checked(what)
+        mask = look(what, drawn(grid, latent))
         best = _better(best, mask)
-    if best.report.passed:
-        region = polished(problem.matched(step), best.region, rules, step, partial(watch, "walls"))
-        best = _better(best, look("walls moved", region, violations(region, rules)))
+    if best.report.passed and best.what != _APART:
+        best = _better(best, wallwise("walls moved", best))
     mask = best
     if (fine := problem.spec.mask_step) != step:
-        mask = look(f"the same on {fine:g} um", mask.region, mask.report, on=fine)
+        mask = look(f"the same on {fine:g} um", mask.region, on=fine)
     return Finished(latent, pixels, mask.region, mask.report, tuple(rounds), mask.score, mask.s)
 
 
 class _Mask(NamedTuple):
     """A mask with what was found of it."""
 
+    what: str
     score: float
     region: kdb.Region
     report: Report

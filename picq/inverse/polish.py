@@ -6,6 +6,9 @@ Wright, Numerical Optimization, ch. 18, with a step that adapts as in ch. 4 and 
 best of a worst case lies where several targets are as bad as each other and many walls as near as they may be: both are
 constraints here, neither is a penalty. Every mask on the way is checked by the rules as any other: where one breaks
 them it is taken back, and its walls are held there from then on.
+
+A mask may begin with widths and spaces below the rules: what they lack has a price, so its walls are moved apart first,
+where cutting and filling (``legal``) would change by a whole width what lacks a few nm.
 """
 
 from collections.abc import Callable
@@ -135,11 +138,11 @@ def polished(
     step: float,
     watch: Callable[[int, int, float], None],
 ) -> kdb.Region:
-    """The best mask on the way from ``region``, which is the result where none is better.
+    """The best mask on the way from ``region``, which is the result where none is better; a clean one before others.
 
     Args:
         problem: says what is best.
-        region: mask with guides, database units, that keeps the rules.
+        region: mask with guides, database units.
         rules: the rules.
         step: of the grid, um.
         watch: is told the number of the round, of how many, and the score.
@@ -151,7 +154,7 @@ def polished(
         shifts, expected, dear = _shifts(here, most)
         there = models.at(_solid(here.walls.moved(shifts)))
         gained = here.worst - there.worst + dear * (here.lacking - there.lacking)
-        if not there.report.passed:
+        if here.report.passed and not there.report.passed:
             models.held += _places(there.report, rules)
             here = models.at(here.region)
         elif gained < _POOR * expected:
@@ -159,7 +162,7 @@ def polished(
         else:
             here = there
             most = min(1.5 * most, 1e-3 * _MOST) if gained > _GOOD * expected else most
-            best = min((best, here), key=lambda state: state.worst)
+            best = max((best, here), key=lambda state: (state.report.passed, -state.worst))
         watch(number, _ROUNDS, -here.worst)
         if most < 1e-3 * _LEAST or expected < _ENOUGH:
             break
@@ -187,9 +190,11 @@ class _Models:
         low, high, size = (np.tile(each, len(self.edges)) for each in (w.low, w.high, w.size))
         targets = _Targets(low, high, size, complex_(np.asarray(parts)), complex_(slopes))
         mask = joined(region.transformed(kdb.ICplxTrans(1 / _FINER)), on_mask(self.problem.box, _DBU))
-        return _State(region, mask, violations(mask, self.rules), walls, targets, *self._rooms(walls))
+        report = violations(mask, self.rules)
+        return _State(region, mask, report, walls, targets, *self._rooms(walls, _places(report, self.rules)))
 
-    def _rooms(self, walls: Walls) -> tuple[np.ndarray, sp.csr_array]:
+    def _rooms(self, walls: Walls, found: list[Box]) -> tuple[np.ndarray, sp.csr_array]:
+        """``found``: places where what is only kept elsewhere has to be reached."""
         width, space = self.rules.width_um, self.rules.space_um
         gaps = lambda facing: [
             (walls.gaps(limit + _REACH, solid, facing), limit) for limit, solid in ((width, True), (space, False))
@@ -197,7 +202,11 @@ class _Models:
         kept = [*gaps(_TURNED), (walls.bends(_ROUND * width, _ROUND * space), 0.0)]
         asked = gaps(_FACING)
         room = [gap.distance - limit for gap, limit in asked]
-        room += [np.maximum(gap.distance - limit, 0) for gap, limit in kept]
+        for gap, limit in kept:
+            x, y = walls.vertices[gap.vertex].T
+            there = [(x > b.left) & (x < b.right) & (y > b.bottom) & (y < b.top) for b in found]
+            less = gap.distance - limit
+            room.append(np.where(np.any(there, axis=0), less, np.maximum(less, 0)) if there else np.maximum(less, 0))
         return np.concatenate(room), sp.csr_array(sp.vstack([gap.slope for gap, _ in (*asked, *kept)]))
 
     def _amplitudes(self, rings: list) -> jax.Array:

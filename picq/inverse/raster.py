@@ -39,6 +39,9 @@ _BESIDE = 1e-12
 _COVERED = 1e-6
 """How far a share may be outside of 0 to 1 before outlines overlap: far above rounding."""
 
+_ROUND = 256
+"""Every number of edges would be compiled anew."""
+
 _NOWHERE = 1e-30
 """Trace below which no wall is near: weights of 1e-9 of a cell, in cells that are solid or void to rounding."""
 
@@ -147,7 +150,7 @@ def _directions(sums: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 
 def _edges(outlines: Outlines, origin: tuple[float, float], step: float) -> jax.Array:
-    """All edges in units of cells, [edge, end, axis]."""
+    """All edges in units of cells, [edge, end, axis]; then points, which are no walls, to a multiple of ``_ROUND``."""
     for number, outline in enumerate(outlines):
         size = np.shape(outline)
         if len(size) != 2 or size[0] < 3 or size[1] != 2:
@@ -161,8 +164,10 @@ def _edges(outlines: Outlines, origin: tuple[float, float], step: float) -> jax.
             raise SpecError(f"outline {number} is not finite", got=outline, allowed="vertices in um")
     if not outlines:
         return jnp.zeros((0, 2, 2))
-    ends = [jnp.stack([v, jnp.roll(v, -1, axis=0)], axis=1) for v in map(jnp.asarray, outlines)]
-    return (jnp.concatenate(ends) - jnp.array(origin)) / step
+    lib: Any = jnp if any(isinstance(outline, Tracer) for outline in outlines) else np
+    ends = [lib.stack([v, lib.roll(v, -1, axis=0)], axis=1) for v in map(lib.asarray, outlines)]
+    points = np.zeros((-sum(map(len, outlines)) % _ROUND, 2, 2))
+    return (lib.concatenate([*ends, points]) - np.array(origin)) / step
 
 
 class _Pieces(NamedTuple):

@@ -38,6 +38,8 @@ def verdict(tapeout: "TapeOut") -> tuple[str, str]:
     trimmed = "" if result.trimmed is None else f"; <strong>{result.trimmed.total}</strong> after trimming"
     bare = f"<strong>{result.as_fabricated.total}</strong> as fabricated"
     lines.append(f"Yield on all targets, with 95 % interval: {bare}{trimmed}.")
+    if lost := (result.trimmed or result.as_fabricated).lost:
+        lines.append(f"{lost} of {result.samples} chips have no resonances that one could name, and fail.")
     return "mixed" if unmet or waived else "good", "".join(f"<p>{line}</p>" for line in lines)
 
 

@@ -179,7 +179,7 @@ class Histogram:
 
     Attributes:
         title: name and unit.
-        samples: by kind of chip: values, [chip].
+        samples: by kind of chip: values, [chip]; not finite where a chip has none.
         nominal: value of the nominal design.
         bound: the target, None when there is none.
     """
@@ -208,12 +208,13 @@ def histograms(figures: Sequence[Histogram], colours: Mapping[str, str]) -> str:
 
 def _histogram(axes: Axes, figure: Histogram, samples: np.ndarray, colour: str) -> None:
     known = [figure.nominal] + ([] if figure.bound is None else [figure.bound])
-    low, high = np.percentile(samples, [0.5, 99.5])
+    there = samples[np.isfinite(samples)]
+    low, high = np.percentile(there, [0.5, 99.5])
     low, high = min(low, *known), max(high, *known)
     margin = 0.03 * (high - low) or 1.0
     edges = np.linspace(low - margin, high + margin, 51)
-    weights = np.full(samples.shape, 100.0 / samples.size)
-    axes.hist(np.clip(samples, edges[0], edges[-1]), edges, weights=weights, color=colour, alpha=0.65)
+    weights = np.full(there.shape, 100.0 / samples.size)
+    axes.hist(np.clip(there, edges[0], edges[-1]), edges, weights=weights, color=colour, alpha=0.65)
     if figure.bound is not None:
         axes.axvline(figure.bound, color=NOMINAL, lw=1.2, ls="--", label="target")
     axes.axvline(figure.nominal, color=NOMINAL, lw=1.2, ls=":", label="nominal design")
