@@ -269,7 +269,8 @@ class Candidate(NamedTuple):
         """Of points in unbounded coordinates, [point, variable], numbered from ``first``."""
         problem = search.problem
         found = []
-        for x, merit, loss in zip(np.asarray(search.bounded(jnp.asarray(points))), search.merits(points), losses, strict=True):
+        inside = np.asarray(search.bounded(jnp.asarray(points)))
+        for x, merit, loss in zip(inside, search.merits(points), losses, strict=True):
             free = problem.device([float(v) for v in x])
             # only instances with variables move: the others are drawn as the layout made them
             moved = {slot.instance: free.instances[slot.instance].snapped() for slot in problem.slots}

@@ -13,7 +13,7 @@ where cutting and filling (``legal``) would change by a whole width what lacks a
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ from picq.inverse.condense import Condensed, scattering_of
 from picq.inverse.contour import joined, on_mask, outlines, simplified
 from picq.inverse.grid import Box
 from picq.inverse.problem import Problem
-from picq.inverse.raster import smoothed
+from picq.inverse.raster import Edges, smoothed
 from picq.inverse.repair import FreeFormRules, deck, spots_of, violations
 from picq.inverse.shape import moved, refined
 from picq.inverse.walls import Walls
@@ -183,12 +183,9 @@ class _Models:
         rings = [simplified(ring, _STRAIGHT) for ring in outlines(region, _DBU / _FINER)]
         rings = [refined(ring, spec.length_scale / 5) for ring in rings if len(ring) > 2]
         walls = Walls(rings, self.problem.box, spec.length_scale / 2, spec.region.symmetries, self.held)
-        parts, pull = jax.vjp(self._amplitudes, rings)
-        slopes = walls.pulled(np.concatenate(jax.vmap(pull)(jnp.eye(parts.size))[0], axis=1))
-        rows = parts.size // 2
-        complex_ = lambda both: both[:rows] + 1j * both[rows:]
+        amplitudes, slopes = self._amplitudes(rings)
         low, high, size = (np.tile(each, len(self.edges)) for each in (w.low, w.high, w.size))
-        targets = _Targets(low, high, size, complex_(np.asarray(parts)), complex_(slopes))
+        targets = _Targets(low, high, size, amplitudes, walls.pulled(slopes))
         mask = joined(region.transformed(kdb.ICplxTrans(1 / _FINER)), on_mask(self.problem.box, _DBU))
         report = violations(mask, self.rules)
         return _State(region, mask, report, walls, targets, *self._rooms(walls, _places(report, self.rules)))
@@ -209,19 +206,45 @@ class _Models:
             room.append(np.where(np.any(there, axis=0), less, np.maximum(less, 0)) if there else np.maximum(less, 0))
         return np.concatenate(room), sp.csr_array(sp.vstack([gap.slope for gap, _ in (*asked, *kept)]))
 
-    def _amplitudes(self, rings: list) -> jax.Array:
-        """Real parts of all windows' amplitudes, for all edges that are asked for, then imaginary parts."""
+    def _amplitudes(self, rings: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Of all windows, for all edges that are asked for: [row], and slopes by the vertices, [row, vertex, 2]."""
+        found = [self._moved(rings, edge) for edge in self.edges]
+        return np.concatenate([value for value, _ in found]), np.concatenate([slope for _, slope in found])
+
+    def _moved(self, rings: list[np.ndarray], edge: float) -> tuple[np.ndarray, np.ndarray]:
+        drawn = [np.asarray(moved(ring, edge)) for ring in rings] if edge else rings
+        value, slope = (np.asarray(each) for each in self._look(Edges.of(drawn).ends))
+        begun, by_ring = 0, []
+        for ring in rings:
+            start, end = np.moveaxis(slope[:, begun : begun + len(ring)], 2, 0)
+            by_vertex = start + np.roll(end, 1, axis=1)
+            if edge:
+                pull = jax.vmap(jax.vjp(partial(moved, offsets=edge), ring)[1])
+                by_vertex = np.asarray(pull(jnp.asarray(by_vertex))[0])
+            by_ring.append(by_vertex)
+            begun += len(ring)
+        rows, slopes = value.size // 2, np.concatenate(by_ring, axis=1)
+        complex_ = lambda both: both[:rows] + 1j * both[rows:]
+        return complex_(value), complex_(slopes)
+
+    @cached_property
+    def _look(self) -> Callable[[np.ndarray], tuple[jax.Array, jax.Array]]:
+        """From the ends of all edges, um, to all windows' amplitudes, real parts and then imaginary ones, [part], and
+        their slopes, [part, edge, end, axis]. Compiled for as many edges as ``Edges`` has, not for every outline."""
         problem, around = self.problem, self.around
         domain, polarisation = around.simulation.domain, problem.spec.polarisation
 
-        def of(edge: float) -> jax.Array:
-            drawn = [moved(ring, edge) for ring in rings] if edge else rings
-            one = lambda core, cladding: smoothed(drawn, domain, core, cladding, polarisation, around.cells)
+        def parts(ends: jax.Array) -> jax.Array:
+            one = lambda core, cladding: smoothed(Edges(ends), domain, core, cladding, polarisation, around.cells)
             each = jax.vmap(one)(jnp.asarray(problem.core), jnp.asarray(problem.cladding))
-            return scattering_of(around, each)[tuple(problem.windows.place.T)]
+            found = scattering_of(around, each)[tuple(problem.windows.place.T)]
+            return jnp.concatenate([found.real, found.imag])
 
-        found = jnp.concatenate([of(edge) for edge in self.edges])
-        return jnp.concatenate([found.real, found.imag])
+        def both(ends: jax.Array) -> tuple[jax.Array, jax.Array]:
+            value, pull = jax.vjp(parts, ends)
+            return value, jax.vmap(pull)(jnp.eye(value.size))[0]
+
+        return jax.jit(both)
 
 
 def _solid(rings: list[np.ndarray]) -> kdb.Region:

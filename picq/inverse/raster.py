@@ -46,7 +46,27 @@ _NOWHERE = 1e-30
 """Trace below which no wall is near: weights of 1e-9 of a cell, in cells that are solid or void to rounding."""
 
 
-def fractions(outlines: Outlines, origin: tuple[float, float], step: float, shape: tuple[int, int]) -> jax.Array:
+class Edges(NamedTuple):
+    """Outlines as ``fractions`` and ``smoothed`` take them too: as one array, whose size seldom changes with them.
+
+    Attributes:
+        ends: of all edges, um, [edge, end, axis]; edge i starts at vertex i of all outlines. Then points, which are no
+            walls, to a multiple of ``_ROUND``.
+    """
+
+    ends: Any
+
+    @classmethod
+    def of(cls, outlines: Outlines) -> "Edges":
+        """Of at least one outline; numpy's unless one is traced."""
+        lib: Any = jnp if any(isinstance(outline, Tracer) for outline in outlines) else np
+        ends = [lib.stack([v, lib.roll(v, -1, axis=0)], axis=1) for v in map(lib.asarray, outlines)]
+        return cls(lib.concatenate([*ends, np.zeros((-sum(map(len, outlines)) % _ROUND, 2, 2))]))
+
+
+def fractions(
+    outlines: Outlines | Edges, origin: tuple[float, float], step: float, shape: tuple[int, int]
+) -> jax.Array:
     """Share of every cell of a grid that is solid, exact to rounding, [nx, ny].
 
     May be jitted, and differentiated once in either mode: the derivative is that of moving walls, and for a wall on a
@@ -73,7 +93,7 @@ def fractions(outlines: Outlines, origin: tuple[float, float], step: float, shap
 
 
 def smoothed(
-    outlines: Outlines,
+    outlines: Outlines | Edges,
     domain: Domain,
     inside: float | jax.Array,
     outside: float | jax.Array,
@@ -149,8 +169,10 @@ def _directions(sums: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     return xx, xy, yy
 
 
-def _edges(outlines: Outlines, origin: tuple[float, float], step: float) -> jax.Array:
-    """All edges in units of cells, [edge, end, axis]; then points, which are no walls, to a multiple of ``_ROUND``."""
+def _edges(outlines: "Outlines | Edges", origin: tuple[float, float], step: float) -> jax.Array:
+    """All edges in units of cells, [edge, end, axis]."""
+    if isinstance(outlines, Edges):
+        return (outlines.ends - np.array(origin)) / step
     for number, outline in enumerate(outlines):
         size = np.shape(outline)
         if len(size) != 2 or size[0] < 3 or size[1] != 2:
@@ -162,12 +184,7 @@ def _edges(outlines: Outlines, origin: tuple[float, float], step: float) -> jax.
             )
         if not isinstance(outline, Tracer) and not np.isfinite(np.asarray(outline)).all():
             raise SpecError(f"outline {number} is not finite", got=outline, allowed="vertices in um")
-    if not outlines:
-        return jnp.zeros((0, 2, 2))
-    lib: Any = jnp if any(isinstance(outline, Tracer) for outline in outlines) else np
-    ends = [lib.stack([v, lib.roll(v, -1, axis=0)], axis=1) for v in map(lib.asarray, outlines)]
-    points = np.zeros((-sum(map(len, outlines)) % _ROUND, 2, 2))
-    return (lib.concatenate([*ends, points]) - np.array(origin)) / step
+    return _edges(Edges.of(outlines), origin, step) if outlines else jnp.zeros((0, 2, 2))
 
 
 class _Pieces(NamedTuple):
