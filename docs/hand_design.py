@@ -80,7 +80,7 @@ def against(name: str, one: np.ndarray, other: np.ndarray) -> str:
     (sign test)."""
     won, lost = int((one & ~other).sum()), int((other & ~one).sum())
     p = binomtest(won, won + lost).pvalue if won + lost else 1.0
-    return f"Against the design {name} it brings {won} chips more through and loses {lost} (sign test: p = {p:.1g})."
+    return f"{won} chips pass that do not as {name}, {lost} the other way round (sign test: p = {p:.1g})."
 
 
 def main() -> None:
@@ -109,7 +109,7 @@ meets the bound. Chips without resonances that one could name fail. Made by `pyt
 |---|---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
-Of the {best} design: {" ".join(against(name, through[best], through[name]) for name in others)}
+{best.capitalize()}: {" ".join(against(name, through[best], through[name]) for name in others)}
 No geometry helps against the grid offset: the chip's temperature drifts by 1 K after trimming (one sigma, assumed), and
 the resonances with it by some 2 GHz.
 """

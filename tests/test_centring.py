@@ -69,6 +69,12 @@ def test_chips_without_figures_neither_pull_nor_pass():
     assert len(seen) == 200
 
 
+def test_steps_that_leave_the_yield_behind_are_taken_back():
+    """A window a hundredth as wide as the first step: nothing has a slope outside of it."""
+    search = search_of(lambda u, z: jnp.array([100 * u[0] + z / 2 - 1, -100 * u[0] - z / 2 - 1]), rate=10.0)
+    assert centred(search, np.array([0.008]), silent)[0] == pytest.approx(0, abs=2e-4)
+
+
 def test_paired_chips_are_opposite(soi220):
     chips = Chips(soi220, 3, 1, 7, paired=True)
     for number in (0, 4):

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _SLOWER = 0.1
 """Of the learning rate: at the steps of the search resonances leave their channels, and every chip with them."""
 
+_FALLEN = 0.5
+"""Of the best yield so far: what a step may lose before it is taken back."""
+
 _LEAST = 1e-3
 """Least width of the kernel in scales of a figure, for bounds that no chip's dimensions reach."""
 
@@ -45,12 +48,14 @@ def centred(search: "Search", start: np.ndarray, report: Report) -> np.ndarray:
 
     @jax.jit
     def look(u: jax.Array, width: np.ndarray) -> tuple[jax.Array, jax.Array, jax.Array]:
-        def passing(u: jax.Array, number: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def passing(u: jax.Array, number: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
             found = excess(u, number)
-            return jnp.exp(log_ndtr(-found / width).sum()), found
+            share = jnp.exp(log_ndtr(-found / width).sum())
+            return share, (share, found)
 
-        one = lambda number: jax.value_and_grad(passing, has_aux=True)(u, number)
-        (shares, found), slopes = jax.lax.map(one, numbers, batch_size=search.together)
+        # forwards: on chips of a source, branches that are not taken make the reverse pass infinite
+        one = lambda number: jax.jacfwd(passing, has_aux=True)(u, number)
+        slopes, (shares, found) = jax.lax.map(one, numbers, batch_size=search.together)
         there = jnp.isfinite(shares) & jnp.isfinite(slopes).all(axis=1)
         shares, slopes = jnp.asarray(jnp.where(there, shares, 0)), jnp.asarray(jnp.where(there[:, None], slopes, 0))
         return shares.mean(), slopes.mean(axis=0), found
@@ -59,13 +64,15 @@ def centred(search: "Search", start: np.ndarray, report: Report) -> np.ndarray:
     found = np.asarray(look(u, np.ones(jax.eval_shape(excess, u, numbers[0]).shape))[2])
     spread = np.nanstd(np.where(np.isfinite(found), found, np.nan), axis=0)
     width = np.fmax(1.06 * spread * options.chips**-0.2, _LEAST)
-    optimiser = optax.adam(optax.cosine_decay_schedule(_SLOWER * options.learning_rate, options.centring))
-    state, best, most = optimiser.init(u), u, -np.inf
+    optimiser, rate = optax.scale_by_adam(), _SLOWER * options.learning_rate
+    state, best, most, steepest = optimiser.init(u), u, -np.inf, u
     for step in range(options.centring):
         share, slope, _ = look(u, width)
         if share > most:
-            best, most = u, float(share)
-        change, state = optimiser.update(-slope, state)
-        u = jnp.asarray(optax.apply_updates(u, change))
+            best, most, steepest = u, float(share), slope
+        elif share < _FALLEN * most:  # the step was beyond what the slope tells: back, and shorter ones
+            u, slope, state, rate = best, steepest, optimiser.init(best), rate / 2
+        change, state = optimiser.update(slope, state)
+        u = u + rate * (1 + np.cos(np.pi * step / options.centring)) / 2 * jnp.asarray(change)
         report(Progress("centring", step + 1, options.centring, {"smoothed yield %": 100 * float(share)}))
     return np.asarray(best)

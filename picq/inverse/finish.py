@@ -40,7 +40,7 @@ _FEW, _SOME = 4, 8
 costs in score; beyond, by the area that it changes."""
 
 
-_APART = "walls moved apart"
+_APART, _MOVED = "walls moved apart", "walls moved"
 
 _COST = 0.005
 """Part of the contour's score that repair may take: a legal mask that keeps the rest is the end."""
@@ -134,7 +134,10 @@ def finish(problem: Problem, latent: np.ndarray, watch: Watch = lambda *_: None)
     enough = mask.score - _COST * abs(mask.score)
     if not mask.report.passed:
         apart = wallwise(_APART, mask)
-        best = _better(best, apart if apart.report.passed else legalised(_APART, apart))
+        if not apart.report.passed:
+            apart = legalised(_APART, apart)
+            apart = _better(apart, wallwise(_MOVED, apart)) if apart.report.passed else apart
+        best = _better(best, apart)
     while not (best.report.passed and best.score >= enough):
         if not mask.report.passed and (number == last or places(mask) <= _FEW):
             best = _better(best, legalised(what, mask))
@@ -149,8 +152,8 @@ def finish(problem: Problem, latent: np.ndarray, watch: Watch = lambda *_: None)
             watch(what, i, stage.iterations, now[2].score)
         mask = look(what, drawn(grid, latent))
         best = _better(best, mask)
-    if best.report.passed and best.what != _APART:
-        best = _better(best, wallwise("walls moved", best))
+    if best.report.passed and best.what not in (_APART, _MOVED):
+        best = _better(best, wallwise(_MOVED, best))
     mask = best
     if (fine := problem.spec.mask_step) != step:
         mask = look(f"the same on {fine:g} um", mask.region, on=fine)

@@ -93,6 +93,11 @@ class _State:
     def lacking(self) -> float:
         return _lacking(self.room)
 
+    def rank(self) -> tuple[bool, float, float]:
+        """Clean ones by their targets, others by what they lack: little is left for cutting and filling."""
+        passed = self.report.passed
+        return passed, 0.0 if passed else -self.lacking, -self.worst
+
 
 @dataclass(frozen=True, eq=False)
 class _Targets:
@@ -138,7 +143,8 @@ def polished(
     step: float,
     watch: Callable[[int, int, float], None],
 ) -> kdb.Region:
-    """The best mask on the way from ``region``, which is the result where none is better; a clean one before others.
+    """The best mask on the way from ``region``, which is the result where none is better; of masks that are not clean
+    the one that lacks least.
 
     Args:
         problem: says what is best.
@@ -148,7 +154,10 @@ def polished(
         watch: is told the number of the round, of how many, and the score.
     """
     models = _Models(problem, region, rules, step)
-    here = best = models.at(_solid([simplified(ring, _SMOOTH) for ring in outlines(region, _DBU)]))
+    here = models.at(_solid([simplified(ring, _SMOOTH) for ring in outlines(region, _DBU)]))
+    if not here.report.passed and violations(region, rules).passed:  # what was clean is not made otherwise
+        here = models.at(_solid(outlines(region, _DBU)))
+    best = here
     most = 1e-3 * _FIRST
     for number in range(1, _ROUNDS + 1):
         shifts, expected, dear = _shifts(here, most)
@@ -162,7 +171,7 @@ def polished(
         else:
             here = there
             most = min(1.5 * most, 1e-3 * _MOST) if gained > _GOOD * expected else most
-            best = max((best, here), key=lambda state: (state.report.passed, -state.worst))
+            best = max((best, here), key=_State.rank)
         watch(number, _ROUNDS, -here.worst)
         if most < 1e-3 * _LEAST or expected < _ENOUGH:
             break
