@@ -129,7 +129,7 @@ class Search:
             return self.loss(u)
         chips = jnp.arange(self.options.chips)
         one = lambda chip: self.on_chip(self.problem.risk_of, u, self.chips, chip)
-        risks = jax.lax.map(one, chips, batch_size=self.together)
+        risks = jax.lax.map(one, chips, batch_size=self.together) if self.problem.source else jax.vmap(one)(chips)
         return jnp.mean(jnp.asarray(jnp.where(jnp.isfinite(risks), risks, _LOST)))
 
     def on_chip(self, measure: Any, u: jax.Array, chips: Chips, index: jax.Array) -> jax.Array:
