@@ -48,14 +48,12 @@ def centred(search: "Search", start: np.ndarray, report: Report) -> np.ndarray:
 
     @jax.jit
     def look(u: jax.Array, width: np.ndarray) -> tuple[jax.Array, jax.Array, jax.Array]:
-        def passing(u: jax.Array, number: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        def passing(u: jax.Array, number: jax.Array) -> tuple[jax.Array, jax.Array]:
             found = excess(u, number)
-            share = jnp.exp(log_ndtr(-found / width).sum())
-            return share, (share, found)
+            return jnp.exp(log_ndtr(-found / width).sum()), found
 
-        # forwards: on chips of a source, branches that are not taken make the reverse pass infinite
-        one = lambda number: jax.jacfwd(passing, has_aux=True)(u, number)
-        slopes, (shares, found) = jax.lax.map(one, numbers, batch_size=search.together)
+        one = lambda number: jax.value_and_grad(passing, has_aux=True)(u, number)
+        (shares, found), slopes = jax.lax.map(one, numbers, batch_size=search.together)
         there = jnp.isfinite(shares) & jnp.isfinite(slopes).all(axis=1)
         shares, slopes = jnp.asarray(jnp.where(there, shares, 0)), jnp.asarray(jnp.where(there[:, None], slopes, 0))
         return shares.mean(), slopes.mean(axis=0), found
