@@ -261,7 +261,7 @@ class Awg(Device):
         """Where they begin on levels with these ends, um [arm]: one above the other, or as a staircase."""
         return ends[:, 0] if self.array == "s_shaped" else ends.mean(1) - self.length_heater / 2
 
-    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "Awg":
+    def rebiased(self, wl0: float, tech: Technology, nominal: Technology, like: "Awg | None" = None) -> "Awg":
         """The comb back on its grid, either way: by the temperature, and by light that follows (``grid_ghz``); heaters
         take away what a straight line through the arms' errors leaves of them, and no more."""
         k, wl = steps(self.arms), jnp.asarray(wl0, float)
@@ -270,8 +270,8 @@ class Awg(Device):
             held = self.replace(setpoint_k=setpoint)
             return held._arm_paths(wl[None], held._held(chip))[0]
 
-        held = jnp.asarray(self.setpoint_k, float)
-        wanted, setpoint = paths(held, wl, nominal), held
+        designed, held = like or self, jnp.asarray(self.setpoint_k, float)
+        wanted, setpoint = designed._arm_paths(wl[None], designed._held(nominal))[0], held
         slope_of = lambda paths: paths @ (k / (k @ k))
         ends = bounds(type(self), nominal)["setpoint_k"]
         for _ in range(2):  # nearly linear: the second step is below 0.1 K

@@ -93,7 +93,9 @@ class LatticeFilter(Device):
             {("o1", "o4"): from_o1[0], ("o1", "o3"): from_o1[1], ("o2", "o4"): from_o2[0], ("o2", "o3"): from_o2[1]}
         )
 
-    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "LatticeFilter":
+    def rebiased(
+        self, wl0: float, tech: Technology, nominal: Technology, like: "LatticeFilter | None" = None
+    ) -> "LatticeFilter":
         wl, limit = jnp.asarray(wl0), bounds(type(self), nominal)["powers_mw"].upper
         cold = self.replace(powers_mw=(0.0,) * len(self.delays))
 
@@ -103,7 +105,7 @@ class LatticeFilter(Device):
             own, other = (arm.phase_per_mw(wl, place) for arm, place in arms)
             return top * jnp.conj(bottom), own - other
 
-        (wanted, _), (got, per_mw) = self._stages(seen, nominal), cold._stages(seen, tech)
+        (wanted, _), (got, per_mw) = (like or self)._stages(seen, nominal), cold._stages(seen, tech)
         return self.replace(powers_mw=tuple(power_to_restore(wanted, got, per_mw, limit)))
 
     def cell(self, tech: Technology) -> gf.Component:

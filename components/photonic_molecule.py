@@ -95,10 +95,12 @@ class PhotonicMolecule(Resonator):
             }
         )
 
-    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "PhotonicMolecule":
+    def rebiased(
+        self, wl0: float, tech: Technology, nominal: Technology, like: "PhotonicMolecule | None" = None
+    ) -> "PhotonicMolecule":
         """Both round trips get their nominal phases back at ``wl0``."""
         wl, cold = jnp.atleast_1d(jnp.asarray(wl0)), self.replace(power_mw=0.0, power_aux_mw=0.0)
-        wanted, got, limits = self.opened(wl, nominal), cold.opened(wl, tech), bounds(type(self), nominal)
+        wanted, got, limits = (like or self).opened(wl, nominal), cold.opened(wl, tech), bounds(type(self), nominal)
         values = {}
         for k, ((first, second), name) in enumerate(zip(self.cuts, ("power_mw", "power_aux_mw"), strict=True)):
             per_mw, pair = self.phase_per_mw(wl[0], tech)[k], (second, first)

@@ -139,7 +139,9 @@ class PumpFilter(Device):
         order = jnp.round(n * coarse / wl_pump - 0.5)
         return self.replace(delta_length=float((order + 0.5) * wl_pump / n))
 
-    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "PumpFilter":
+    def rebiased(
+        self, wl0: float, tech: Technology, nominal: Technology, like: "PumpFilter | None" = None
+    ) -> "PumpFilter":
         """Every stage gets its nominal phase back at ``wl0``: the null, where that is the pump."""
         wl, limit = jnp.asarray(wl0, float), bounds(type(self), nominal)["powers_mw"].upper
 
@@ -151,7 +153,7 @@ class PumpFilter(Device):
             return top * jnp.conj(bottom), own - other
 
         cold = self.replace(powers_mw=(0.0,) * self.stages)
-        (wanted, _), (got, per_mw) = self._stages(seen, nominal), cold._stages(seen, tech)
+        (wanted, _), (got, per_mw) = (like or self)._stages(seen, nominal), cold._stages(seen, tech)
         return self.replace(powers_mw=tuple(power_to_restore(wanted, got, per_mw, limit)))
 
     def _stages(self, view: Callable[..., Any], tech: Technology) -> Any:

@@ -59,11 +59,11 @@ class _Ring(Resonator):
     def round_trip_um(self, tech: Technology) -> tuple[Any, ...]:
         return (2 * np.pi * self._radius(tech) + 2 * self.length,)
 
-    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> Any:
+    def rebiased(self, wl0: float, tech: Technology, nominal: Technology, like: Any = None) -> Any:
         """The round trip gets its nominal phase back at ``wl0``."""
         wl = jnp.atleast_1d(jnp.asarray(wl0))
         first, second = self.cuts[0]
-        wanted = self.opened(wl, nominal)[(second, first)][0]
+        wanted = (like or self).opened(wl, nominal)[(second, first)][0]
         cold = self.replace(power_mw=0.0).opened(wl, tech)[(second, first)][0]
         limit = bounds(type(self), nominal)["power_mw"].upper
         return self.replace(power_mw=power_to_restore(wanted, cold, self.phase_per_mw(wl[0], tech), limit))

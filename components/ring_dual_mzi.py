@@ -149,9 +149,11 @@ class RingDualMzi(Resonator):
         power = power_to_restore(aim, got, self.phase_per_mw(wl, tech), limits["power_mw"].upper)
         return tuned.replace(power_mw=power)
 
-    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "RingDualMzi":
+    def rebiased(
+        self, wl0: float, tech: Technology, nominal: Technology, like: "RingDualMzi | None" = None
+    ) -> "RingDualMzi":
         """Both interferometers and the round trip get their nominal phases back at ``wl0``."""
-        return self.biased(wl0, tech, self.phases(wl0, nominal))
+        return self.biased(wl0, tech, (like or self).phases(wl0, nominal))
 
     def phase_per_mw(self, wl: Any, tech: Technology) -> jax.Array:
         """Phase of the round trip per mW of the ring's own heater, rad/mW, of wl's shape."""

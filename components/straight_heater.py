@@ -40,9 +40,11 @@ class StraightHeater(Device):
         cold = propagate(wl, site.n_eff(self.cross_section, wl), self.length, loss)
         return reciprocal({("o1", "o2"): cold * heated_phase(wl, self.power_mw, site, self.cross_section, self.length)})
 
-    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "StraightHeater":
+    def rebiased(
+        self, wl0: float, tech: Technology, nominal: Technology, like: "StraightHeater | None" = None
+    ) -> "StraightHeater":
         wl = jnp.asarray(wl0)
-        wanted = self.model(wl, nominal)[("o1", "o2")]
+        wanted = (like or self).model(wl, nominal)[("o1", "o2")]
         cold = self.replace(power_mw=0.0).model(wl, tech)[("o1", "o2")]
         limit = bounds(type(self), nominal)["power_mw"].upper
         rad_per_mw = phase_per_mw(wl, tech.at_site(0), self.cross_section, self.length)

@@ -120,12 +120,14 @@ class TimeBinAnalyser(Device):
 
         return self.replace(split_power_mw=jax.lax.fori_loop(0, _STEPS, step, power))
 
-    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> "TimeBinAnalyser":
+    def rebiased(
+        self, wl0: float, tech: Technology, nominal: Technology, like: "TimeBinAnalyser | None" = None
+    ) -> "TimeBinAnalyser":
         """Splitter and interferometer each get their nominal phase back at ``wl0``."""
         wl, limits = jnp.asarray(wl0, float), bounds(type(self), nominal)
         cold = self.replace(split_power_mw=0.0, phase_power_mw=0.0)
         phases = []
-        for dev, place in ((self, nominal), (cold, tech)):
+        for dev, place in ((like or self, nominal), (cold, tech)):
             (bottom, top), (short, long) = dev._splitter_arms(wl, place), dev._arms(wl, place)
             phases.append((top * jnp.conj(bottom), short * jnp.conj(long)))
         per_mw = (cold._split_per_mw(wl, tech), cold._short(tech).phase_per_mw(wl, tech.at_site(5)))

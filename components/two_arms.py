@@ -42,7 +42,8 @@ class TwoArms(Device):
             power_mw=self.power_mw,
         )
 
-    def rebiased(self, wl0: float, tech: Technology, nominal: Technology) -> Self:
+    def rebiased(self, wl0: float, tech: Technology, nominal: Technology, like: Self | None = None) -> Self:
         limit = bounds(type(self), nominal)["power_mw"].upper
-        power = self.arms(tech).restoring_power(jnp.asarray(wl0), tech, nominal, self.upper_site, limit)
+        aim = (like or self).arms(tech)
+        power = self.arms(tech).restoring_power(jnp.asarray(wl0), tech, nominal, self.upper_site, limit, aim)
         return self.replace(power_mw=power)

@@ -26,7 +26,7 @@ from picq.design.tolerance import chunk_of, fabricated  # noqa: E402
 from picq.design.yaml_source import Source  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
-SAMPLES = 400
+SAMPLES = 1000
 STEP_UM = 0.02
 SHOWN = ("purity", "heralding", "grid_offset_ghz", "coincidence_rate_hz")
 

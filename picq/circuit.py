@@ -119,10 +119,12 @@ class Circuit(Device):
             first = own.stop
         raise KeyError(name)
 
-    def rebiased(self: C, wl0: float, tech: "Technology", nominal: "Technology") -> C:
+    def rebiased(self: C, wl0: float, tech: "Technology", nominal: "Technology", like: C | None = None) -> C:
         """Every instance trimmed at its own place; see ``Device.rebiased``."""
+        designed = (self if like is None else like).instances
         trimmed = {
-            name: inst.rebiased(wl0, self.at_instance(name, tech), nominal) for name, inst in self.instances.items()
+            name: inst.rebiased(wl0, self.at_instance(name, tech), nominal, designed[name])
+            for name, inst in self.instances.items()
         }
         return self.replace(instances=trimmed)
 

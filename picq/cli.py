@@ -157,6 +157,9 @@ def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of the bundle")],
     resume: Resume = False,
     watch: Annotated[bool, typer.Option("--watch", help="of a free-form device: pictures while it runs")] = False,
+    verify3d: Annotated[
+        bool, typer.Option("--verify3d", help="of a free-form device: in three dimensions too, as `picq verify3d` does")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """The main job: optimise, place and route, sample the tolerances, check, export; or a free-form device."""
@@ -164,9 +167,10 @@ def run(
     from picq.inverse.spec import is_free_form
 
     if is_free_form(Source.read(spec)):
-        return cli_inverse.run(spec, out, _work(out), resume, watch, as_json)
-    if watch:
-        raise SpecError("--watch is for free-form devices", got=spec.name, remedy="leave it out: progress is shown")
+        return cli_inverse.run(spec, out, _work(out), resume, watch, verify3d, as_json)
+    for name, given in (("--watch", watch), ("--verify3d", verify3d)):
+        if given:
+            raise SpecError(f"{name} is for free-form devices", got=spec.name, remedy="leave it out")
     from picq.job import Job
     from picq.signoff.export import refuse_strangers
 
@@ -380,6 +384,13 @@ def say(text: str) -> None:
 def _show_design(design: "Design") -> None:
     landed = f"{design.landed} of {design.starts} random starts meet every target"
     say(f"design: {design.status}; {landed} (seed {design.seed})")
+    if climb := design.centring:
+        ends = "smoothed yield {before_percent:g} -> {after_percent:g} %".format_map(climb)
+        if climb["after_percent"] == 0:
+            ends += "; no chip passes or comes near it: `picq tolerance` shows the target that all miss"
+        elif not climb["taken"]:
+            ends += "; not taken, for it misses a target that the nominal design meets"
+        say(f"centring: {ends}")
     _show_figures(design.figures)
 
 

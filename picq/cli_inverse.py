@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 
-def run(spec: Path, out: Path, work: Path, resume: bool, watch: bool, as_json: bool) -> int:
-    """Search, draw, repair, check and export a free-form device."""
+def run(spec: Path, out: Path, work: Path, resume: bool, watch: bool, in_space: bool, as_json: bool) -> int:
+    """Search, draw, repair, check (``in_space``: in three dimensions too) and export a free-form device."""
     from picq.cli import progress, say
 
     os.environ.setdefault(
@@ -17,12 +17,16 @@ def run(spec: Path, out: Path, work: Path, resume: bool, watch: bool, as_json: b
     )  # wavelengths run side by side: BLAS's own threads get in the way
     from picq.inverse.bundle import DEVICE, export
     from picq.inverse.job import FreeFormJob
+    from picq.inverse.scene3d import Space
+    from picq.inverse.verify3d import afforded, verify
     from picq.signoff.export import refuse_strangers
 
     refuse_strangers(out)
     job = FreeFormJob.read(spec)
     pixels = job.problem.density(job.spec.search.steps[-1]).shape
     say(f"{job.spec.name} on {job.tech.name}: {pixels[0]} x {pixels[1]} pixels, seed {job.spec.seed}")
+    if in_space:  # refused before the search, not after it
+        say(f"three dimensions: {afforded(Space.planned(job.spec, job.tech)).text()}")
     with progress() as report:
         latent = job.search(work / "search.npz", resume=resume, watch=work if watch else None, report=report)
         finished = job.finish(latent, report)
@@ -31,7 +35,12 @@ def run(spec: Path, out: Path, work: Path, resume: bool, watch: bool, as_json: b
         say(f"{look.what}: score {look.score:.4f}; {markers}")
     saved = job.saved(finished)
     saved.save(work / DEVICE)
-    manifest, reports = export(job, finished, saved, out)
+    in_3d = None
+    if in_space:
+        with progress() as report:
+            in_3d = verify(saved, job.tech, report=report)
+        say(in_3d.text())
+    manifest, reports = export(job, finished, saved, out, in_3d)
     for report in reports:
         say(report.text())
     if as_json:
@@ -54,6 +63,7 @@ def verify3d(
     from picq.cli import hand_over, progress, say
     from picq.errors import SpecError
     from picq.inverse.saved import load_saved
+    from picq.inverse.scene3d import Space
     from picq.inverse.verify3d import estimate, verify
 
     try:
@@ -62,7 +72,7 @@ def verify3d(
         raise SpecError("steps", got=steps, allowed="numbers in um, e.g. 0.04,0.02") from None
     saved = load_saved(device)
     tech = catalogue.technology(saved.technology)
-    say(estimate(saved, tech, grids).text())
+    say(estimate(Space.of(saved, tech), grids).text())
     with progress() as report:
         found = verify(saved, tech, grids, report)
     return hand_over(found, "verification", out, as_json)

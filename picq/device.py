@@ -153,13 +153,14 @@ class Device:
         """Kinds of design rules (``signoff.rules.KINDS``) whose findings within the device are accepted, and why."""
         return {}
 
-    def rebiased(self: D, wl0: float, tech: "Technology", nominal: "Technology") -> D:
+    def rebiased(self: D, wl0: float, tech: "Technology", nominal: "Technology", like: D | None = None) -> D:
         """The device as an operator trims it: heaters set so that each stage has its nominal phase at ``wl0``.
 
         Args:
             wl0: wavelength at which phases are aligned, um.
             tech: the chip as fabricated (process and mismatch).
             nominal: the technology that the device was designed on.
+            like: of the same class, with other dimensions: its phases on ``nominal`` are wanted, not the device's own.
 
         Returns:
             A copy with other heater powers, within their limits; a device without heaters is returned as it is.

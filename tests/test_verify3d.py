@@ -136,7 +136,7 @@ def test_estimate_counts_cells_in_time(soi):
     """16 times as much for half the step, less what the absorbing layers hold, which have as many cells; no light from
     o2 is asked for, so one run a grid."""
     saved = straight()
-    coarse, fine = estimate(saved, soi, (0.05, 0.04)), estimate(saved, soi, (0.025, 0.02))
+    coarse, fine = (estimate(Space.of(saved, soi), steps) for steps in ((0.05, 0.04), (0.025, 0.02)))
     assert 8 < fine.cell_steps / coarse.cell_steps < 16
     assert fine.cells == np.prod(Space.of(saved, soi).scene(0.02).shape)
     assert "million cells" in fine.text()
@@ -202,7 +202,7 @@ def test_a_file_without_its_specification_is_refused(soi):
 @pytest.mark.parametrize("steps", [(0.04,), (0.02, 0.04), (0.04, 0.04), (0.04, -0.02)])
 def test_steps_that_give_no_error_are_refused(soi, steps):
     with pytest.raises(SpecError, match="two or more, falling"):
-        estimate(straight(), soi, steps)
+        estimate(Space.of(straight(), soi), steps)
 
 
 def test_too_many_cells_are_refused(soi, monkeypatch):

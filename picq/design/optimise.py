@@ -24,7 +24,7 @@ import optax
 
 from picq.circuit import Circuit
 from picq.design.appraisal import as_drawn
-from picq.design.centring import centred
+from picq.design.centring import Centred, centred
 from picq.design.problem import Problem
 from picq.design.progress import Progress, Report, silent
 from picq.design.result import Checkpoint, Design, changed, fingerprint
@@ -81,7 +81,7 @@ class Search:
         self.together = _OF_A_SOURCE if problem.source else options.chips
         self.key = jax.random.key(problem.spec.seed)
 
-    def bounded(self, u: jax.Array) -> jax.Array:
+    def bounded(self, u: Any) -> jax.Array:
         """Variables within their bounds: x = lower + (upper - lower) (1 - cos pi u)/2.
 
         Smooth and periodic, so a start that runs past a bound is reflected instead of stuck on a plateau.
@@ -89,7 +89,12 @@ class Search:
         lower, upper = jnp.asarray(self.problem.lower), jnp.asarray(self.problem.upper)
         return lower + (upper - lower) * (1 - jnp.cos(jnp.pi * u)) / 2
 
-    def loss(self, u: jax.Array) -> jax.Array:
+    def unbounded(self, x: np.ndarray) -> np.ndarray:
+        """Coordinates of variables; those beyond a bound are put on it."""
+        lower, upper = self.problem.lower, self.problem.upper
+        return np.arccos(1 - 2 * (np.clip(x, lower, upper) - lower) / (upper - lower)) / np.pi
+
+    def loss(self, u: Any) -> jax.Array:
         """The problem's loss at unbounded coordinates."""
         return self.problem.loss(self.bounded(u))
 
@@ -128,13 +133,13 @@ class Search:
         if not self.problem.trims or not self.options.chips:
             return self.loss(u)
         chips = jnp.arange(self.options.chips)
-        one = lambda chip: self.on_chip(self.problem.risk_of, u, self.chips, chip)
+        circuit = self.problem.device(self.bounded(u))
+        one = lambda chip: self.on_chip(self.problem.risk_of, circuit, self.chips, chip)
         risks = jax.lax.map(one, chips, batch_size=self.together) if self.problem.source else jax.vmap(one)(chips)
         return jnp.mean(jnp.asarray(jnp.where(jnp.isfinite(risks), risks, _LOST)))
 
-    def on_chip(self, measure: Any, u: jax.Array, chips: Chips, index: jax.Array) -> jax.Array:
+    def on_chip(self, measure: Any, circuit: Circuit, chips: Chips, index: jax.Array) -> jax.Array:
         """``measure`` (``Problem.risk_of``, say) of one of the fabricated chips after trimming; traceable."""
-        circuit = self.problem.device(self.bounded(u))
         tech = chips.technology(index)
         return measure(self.problem.trimmed(chips.made(circuit, index), tech)[0], tech, circuit)
 
@@ -225,13 +230,14 @@ def optimise(
             done = turn * options.steps + step
             report(Progress("optimise", done, (options.rounds + 1) * options.steps, {"loss": history[-1], **figures}))
     points = np.asarray(population.best_u)
-    candidates = Candidate.ranked(search, points, np.asarray(population.best_loss))
+    candidates, climb = Candidate.ranked(search, points, np.asarray(population.best_loss)), None
     if options.centring:
-        u = centred(search, points[candidates[0].number], report)[None]
-        more = Candidate.ranked(search, u, np.asarray([search.loss(u[0])]), first=len(points))
+        climb = centred(search, points[candidates[0].number], report)
+        u = search.unbounded(climb.x)
+        more = Candidate.ranked(search, u[None], np.asarray([search.loss(u)]), first=len(points))
         # of yields, not of merits: the worst bound of most chips may be one that no geometry moves
         candidates = more + candidates if more[0].missed <= candidates[0].missed else candidates
-    return _design(search, candidates, history)
+    return _design(search, candidates, history, climb)
 
 
 def _check_finite(search: Search, population: Population) -> None:
@@ -281,9 +287,10 @@ class Candidate(NamedTuple):
         return sorted(found, key=lambda candidate: candidate[:3])
 
 
-def _design(search: Search, candidates: list[Candidate], history: list[float]) -> Design:
+def _design(search: Search, candidates: list[Candidate], history: list[float], climb: Centred | None) -> Design:
     """The first of the candidates."""
     problem, chosen = search.problem, candidates[0]
+    percent = lambda share: round(100 * share, 2)
     spec = problem.spec
     before = problem.worst(problem.figures_array(problem.vector(chosen.free)))
     return replace(
@@ -294,4 +301,10 @@ def _design(search: Search, candidates: list[Candidate], history: list[float]) -
         starts=spec.optimise.starts,
         landed=sum(c.missed == 0 for c in candidates if c.number < spec.optimise.starts),
         history=tuple(history),
+        centring=climb
+        and {
+            "before_percent": percent(climb.before),
+            "after_percent": percent(climb.after),
+            "taken": chosen.number >= spec.optimise.starts,
+        },
     )

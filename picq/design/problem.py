@@ -287,6 +287,22 @@ class Problem:
         powers = self.vector(circuit.rebiased(wl0, tech.at(settled), self.tech), self.trims)
         return (self.device(powers, circuit, self.trims) if self.trims else circuit), powers
 
+    def retuned(self, x: Any, start: Circuit) -> Circuit:
+        """The circuit of ``x`` with its heaters where an operator has them: a variable that is also trimmed is the
+        power that the stage would have in ``start``, and stands for the phase that this gives there, whatever the
+        other variables are. Traceable."""
+        trimmed = [slot.name for slot in self.trims]
+        heaters = [slot.name in trimmed for slot in self.slots]
+        if not any(heaters):
+            return self.device(x)
+        tuned, rest = (
+            tuple(s for s, h in zip(self.slots, heaters, strict=True) if h == which) for which in (True, False)
+        )
+        of = lambda slots: [x[self.slots.index(slot)] for slot in slots]
+        wl0 = C_UM_GHZ / (self.spec.channels.center_thz * 1e3)
+        like, moved = self.device(of(tuned), start, tuned), self.device(of(rest), start, rest)
+        return self.device(self.vector(moved.rebiased(wl0, self.tech, self.tech, like), tuned), moved, tuned)
+
     def loss(self, x: Any) -> jax.Array:
         """The loss of a design on the nominal technology; traceable."""
         return self.loss_of(self.device(x), self.tech)

@@ -40,6 +40,8 @@ class Design:
         history: best loss after each stretch of steps.
         versions: of what computed it.
         spec: the specification as plain data (without its ``tolerance.samples``).
+        centring: smoothed yield of the chips that centring climbed on, ``before_percent`` and ``after_percent``, and
+            whether its design was ``taken``: not if it misses a target that the nominal design meets. None without it.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Design:
     history: tuple[float, ...]
     versions: Mapping[str, str]
     spec: Mapping[str, Any]
+    centring: Mapping[str, Any] | None = None
 
     @property
     def met(self) -> bool:

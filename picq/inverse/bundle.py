@@ -18,6 +18,7 @@ from picq.inverse.job import FreeFormJob
 from picq.inverse.plots import draw_device, draw_spectra
 from picq.inverse.repair import deck_of
 from picq.inverse.saved import ROUTED, Saved
+from picq.inverse.verify3d import Verification
 from picq.signoff.atomic import atomic_folder, write_file
 from picq.signoff.drc import drc, read_layout, write_lyrdb
 from picq.signoff.export import refuse_strangers
@@ -33,7 +34,7 @@ DEVICE = "device.json"
 
 
 def export(
-    job: FreeFormJob, finished: Finished, saved: Saved, folder: Path
+    job: FreeFormJob, finished: Finished, saved: Saved, folder: Path, in_3d: Verification | None = None
 ) -> tuple[dict[str, Any], tuple[Report, ...]]:
     """Write the bundle of a device; a folder with files of others is refused.
 
@@ -45,6 +46,7 @@ def export(
         finished: the design.
         saved: its file.
         folder: new, empty, or an earlier bundle, which is replaced.
+        in_3d: the same device in three dimensions, if it was computed.
 
     Returns:
         The manifest, and the reports.
@@ -72,7 +74,9 @@ def export(
         for name, content in pictures.items():
             write_file(new / name, content)
         manifest = _manifest(job, saved, hashes, reports)
-        write_file(new / "report.html", _page(job, finished, saved, reports, pictures, manifest))
+        if in_3d is not None:
+            in_3d.save(new / "verification.json")
+        write_file(new / "report.html", _page(job, finished, saved, reports, pictures, manifest, in_3d))
         manifest["files"] = {
             path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
             for path in sorted(new.iterdir())
@@ -175,6 +179,7 @@ def _page(
     reports: tuple[Report, ...],
     pictures: Mapping[str, bytes],
     manifest: Mapping[str, Any],
+    in_3d: Verification | None,
 ) -> str:
     spec, score = job.spec, finished.score
     met = score >= 0
@@ -219,7 +224,7 @@ def _page(
     ) + (
         f"<p>Rules: width {spec.rules.width:g} um, space {spec.rules.space:g} um ({escape(spec.rules.source)}). On a "
         f"grid twice as coarse the same polygons score {coarse:.4f}; |S| of the file is good to {saved.error:.1g} in "
-        "two dimensions. What the third dimension changes is for <code>picq verify3d</code>.</p>"
+        "two dimensions.</p>"
     )
     entries = {
         "Specification, SHA-256": manifest["specification_sha256"],
@@ -243,6 +248,7 @@ def _page(
             ),
             section("device", "Device", picture("device.png", "The mask, and the size of the field in it.")),
             section("repair", "From the density to the mask", repair),
+            section("space", "Three dimensions", _space(in_3d)),
             section("checks", "Checks of the mask", "".join(check(report) for report in reports)),
             section(
                 "provenance",
@@ -250,6 +256,41 @@ def _page(
                 table("The same specification, seed and versions give the same mask.", [], lines, ()),
             ),
         ),
+    )
+
+
+def _space(found: Verification | None) -> str:
+    """The targets in three dimensions beside the plane's."""
+    if found is None:
+        return (
+            "<p>Not computed: what light does out of the plane is in none of the numbers above. "
+            "<code>picq run --verify3d</code> puts it here, <code>picq verify3d</code> tells it of a finished device."
+            "</p>"
+        )
+    db = lambda power: f"{10 * np.log10(power):.2f}" if power > 1e-9 else "none"
+    rows = [
+        [
+            f"<td>{escape(r.source)} to {escape(r.sink)}</td>",
+            number(f"{1e3 * r.wl:.0f}"),
+            number(db(r.plane)),
+            *(number(db(power)) for power in r.space),
+            number(f"{db(r.space[-1] - r.error)} … {db(r.space[-1] + r.error)}"),
+            number(f"{10 * np.log10(max(r.space[-1], 1e-9) / max(r.plane, 1e-9)):+.2f}"),
+            f'<td class="{"met" if r.verdict == "met" else "missed"}">{r.verdict}</td>',
+        ]
+        for r in found.rows
+    ]
+    cells = [f"3-D, {1e3 * step:g} nm (dB)" for step in found.steps]
+    heads = ["Light", "at (nm)", "2-D (dB)", *cells, "with the grid's error (dB)", "3-D against 2-D (dB)", ""]
+    told = table(
+        "Power between ports at each target's worst wavelength in three dimensions.",
+        heads,
+        rows,
+        range(1, len(heads) - 1),
+    )
+    return told + (
+        f"<p>The grid's error is the whole change from the coarser one. At most {found.most:.4f} of the power leaves "
+        "by the ports' modes. The verdict above and the circuit's model are those of two dimensions.</p>"
     )
 
 

@@ -131,7 +131,8 @@ def crests(width: ArrayLike, space: ArrayLike, radius: float) -> Crests:
                 allowed=f"{low:g} to {high:g} um, 0.25 to 1.5 radii of the filter",
                 remedy=f"change the length, or filter with a radius of {length.max()} um or somewhat more",
             )
-        found.append(np.vectorize(crest)(np.round(length, _DIGITS), radius))
+        lengths, where = np.unique(np.round(length, _DIGITS), return_inverse=True)
+        found.append(np.array([crest(each, radius) for each in lengths.tolist()])[where].reshape(length.shape))
     return Crests(*found)
 
 

@@ -12,7 +12,7 @@ where cutting and filling (``legal``) would change by a whole width what lacks a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import jax
@@ -33,7 +33,7 @@ from picq.inverse.walls import Walls
 from picq.signoff.checks.mask import IGNORE_ANGLE
 from picq.signoff.report import Report
 
-_ROUNDS = 40
+_ROUNDS = 80
 _FINER = 10
 """Of the database unit: walls move on a grid so much finer and are snapped for the check."""
 
@@ -162,6 +162,7 @@ def polished(
     for number in range(1, _ROUNDS + 1):
         shifts, expected, dear = _shifts(here, most)
         there = models.at(_solid(here.walls.moved(shifts)))
+        here = models.again(here)
         gained = here.worst - there.worst + dear * (here.lacking - there.lacking)
         if here.report.passed and not there.report.passed:
             models.held += _places(there.report, rules)
@@ -182,7 +183,9 @@ class _Models:
     """The field solver around a mask's region and the rules, for any walls in it."""
 
     def __init__(self, problem: Problem, region: kdb.Region, rules: FreeFormRules, step: float) -> None:
-        self.problem, self.rules, self.held = problem, rules, []
+        self.problem, self.rules = problem, rules
+        self.held: list[Box] = []  # where walls stay
+        self.found: list[Box] = []  # where what is only kept elsewhere has to be reached
         edge_um = 1e-3 * problem.spec.search.edge_nm
         self.edges = (-edge_um, 0.0, edge_um) if edge_um else (0.0,)
         self.around = Condensed(problem.drawn(outlines(region), step), problem.box)
@@ -197,10 +200,15 @@ class _Models:
         targets = _Targets(low, high, size, amplitudes, walls.pulled(slopes))
         mask = joined(region.transformed(kdb.ICplxTrans(1 / _FINER)), on_mask(self.problem.box, _DBU))
         report = violations(mask, self.rules)
-        return _State(region, mask, report, walls, targets, *self._rooms(walls, _places(report, self.rules)))
+        self.found += _places(report, self.rules)
+        return self.again(_State(region, mask, report, walls, targets, np.zeros(0), sp.csr_array((0, 0))))
+
+    def again(self, state: _State) -> _State:
+        """The mask by all that has been found so far: what two masks lack is compared by the same places."""
+        room, near = self._rooms(state.walls, [] if state.report.passed else self.found)
+        return replace(state, room=room, near=near)
 
     def _rooms(self, walls: Walls, found: list[Box]) -> tuple[np.ndarray, sp.csr_array]:
-        """``found``: places where what is only kept elsewhere has to be reached."""
         width, space = self.rules.width_um, self.rules.space_um
         gaps = lambda facing: [
             (walls.gaps(limit + _REACH, solid, facing), limit) for limit, solid in ((width, True), (space, False))

@@ -13,7 +13,7 @@ import numpy as np
 
 from picq.errors import SpecError
 from picq.inverse.condense import Condensed
-from picq.inverse.density import Density, margin
+from picq.inverse.density import Density, margin, orbit
 from picq.inverse.grid import Box, Domain
 from picq.inverse.objective import Target, Windows, windows
 from picq.inverse.ports import Port
@@ -180,6 +180,9 @@ class Problem:
             at = depth[port.side] < deep
             solid |= at & (off < 0)
             near |= at & (off < broad)
+        # pixels on a line, which rounding puts to one side here and to the other there
+        images = orbit(solid.shape, self.spec.region.symmetries)
+        solid, near = (part.ravel()[images].any(axis=0) for part in (solid, near))
         return solid, near & ~solid
 
     @cached_property

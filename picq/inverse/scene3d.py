@@ -17,7 +17,7 @@ from picq.inverse.problem import Problem
 from picq.inverse.raster import fractions, smoothed
 from picq.inverse.reopened import mask, specification
 from picq.inverse.saved import Saved
-from picq.inverse.spec import SIDES
+from picq.inverse.spec import SIDES, FreeFormSpec
 from picq.optics.profile import principal_indices
 from picq.technology import Technology
 
@@ -58,16 +58,25 @@ class Space:
         Raises:
             SpecError: what cannot be built in three dimensions.
         """
-        spec = specification(saved)
-        if spec.materials is not None or not saved.film:
+        if tech.name != saved.technology:
+            raise SpecError("the device is of another technology", got=tech.name, allowed=saved.technology)
+        empty = cls.planned(specification(saved), tech)
+        return replace(empty, outlines=tuple(outlines(mask(saved, empty.problem, _FAR))))
+
+    @classmethod
+    def planned(cls, spec: FreeFormSpec, tech: Technology) -> "Space":
+        """A device that is not drawn yet: without outlines, for its cells to be counted.
+
+        Raises:
+            SpecError: what cannot be built in three dimensions.
+        """
+        if spec.materials is not None:
             raise SpecError(
-                f"the device '{saved.name}' has no third dimension",
+                f"the device '{spec.name}' has no third dimension",
                 got="`materials`: permittivities of a two-dimensional exercise, which belong to no film",
                 allowed="devices in the technology's film",
                 remedy="design it without `materials`",
             )
-        if tech.name != saved.technology:
-            raise SpecError("the device is of another technology", got=tech.name, allowed=saved.technology)
         film, point = tech.platform.film, tech.point(spec.cross_section)
         if not isinstance(film.core, str) or film.sidewall_deg != 90.0:
             raise SpecError(
@@ -82,9 +91,8 @@ class Space:
             inside = wl[(wl >= low - 1e-9) & (wl <= high + 1e-9)]
             kept |= {float(v) for v in (inside[[0, inside.size // 2, -1]] if inside.size else ())}
         problem = Problem.of(spec.model_copy(update={"wl_um": tuple(sorted(kept))}), tech)
-        drawn = tuple(outlines(mask(saved, problem, _FAR)))
         media = (film.core, film.box, film.cladding)
-        return cls(problem, drawn, media, float(point.thickness), float(point.slab or 0.0), float(point.temperature_k))
+        return cls(problem, (), media, float(point.thickness), float(point.slab or 0.0), float(point.temperature_k))
 
     def domain(self, step: float) -> Domain:
         """The floor plan, absorbing layers included; lines of the grid go through the origin."""

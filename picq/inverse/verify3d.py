@@ -151,19 +151,36 @@ class Verification:
         write_whole(path, (json.dumps(self.as_dict(), indent=1, sort_keys=True) + "\n").encode())
 
 
-def estimate(saved: Saved, tech: Technology, steps: tuple[float, ...] = STEPS) -> Estimate:
+def estimate(space: Space, steps: tuple[float, ...] = STEPS) -> Estimate:
     """What ``verify`` will take; computes nothing.
 
     Raises:
-        SpecError: steps that are not two or more falling lengths; a device that cannot be built.
+        SpecError: steps that are not two or more falling lengths.
     """
     _check(steps)
-    space = Space.of(saved, tech)
     scenes = [space.empty(step) for step in steps]
     cells = [float(np.prod(s.shape)) for s in scenes]
     runs = len(_sources(space))
     total = sum(n * (s.first + 2 * s.crossing) for n, s in zip(cells, scenes, strict=True)) * runs
     return Estimate(int(max(cells)), total, _BASE_GIB + max(cells) * _BYTES / 2**30, total / _RATE / 60)
+
+
+def afforded(space: Space, steps: tuple[float, ...] = STEPS) -> Estimate:
+    """What ``verify`` will take, where it will not refuse.
+
+    Raises:
+        SpecError: fdtdx is not installed; too many cells; as for ``estimate``.
+    """
+    require()
+    cost = estimate(space, steps)
+    if cost.gib > _MOST_GIB or (jax.default_backend() == "cpu" and cost.cell_steps > _MOST):
+        raise SpecError(
+            "the device is too large for these cells",
+            got=f"{cost.text()}, with {len(steps)} grids down to {steps[-1]} um",
+            allowed=f"{_MOST_GIB:g} GiB, and {_MOST / _RATE / 3600:.1f} hours without an accelerator",
+            remedy=f"give coarser steps, e.g. {1.25 * steps[0]:g} and {1.5 * steps[-1]:g}",
+        )
+    return cost
 
 
 def verify(saved: Saved, tech: Technology, steps: tuple[float, ...] = STEPS, report: Listener = silent) -> Verification:
@@ -180,16 +197,8 @@ def verify(saved: Saved, tech: Technology, steps: tuple[float, ...] = STEPS, rep
             slanted walls; too many cells.
         NumericsError: fields that do not settle, modes that are not guided, more light out than in.
     """
-    require()
-    cost = estimate(saved, tech, steps)
-    if cost.gib > _MOST_GIB or (jax.default_backend() == "cpu" and cost.cell_steps > _MOST):
-        raise SpecError(
-            "the device is too large for these cells",
-            got=f"{cost.text()}, with {len(steps)} grids down to {steps[-1]} um",
-            allowed=f"{_MOST_GIB:g} GiB, and {_MOST / _RATE / 3600:.1f} hours without an accelerator",
-            remedy=f"give coarser steps, e.g. {1.25 * steps[0]:g} and {1.5 * steps[-1]:g}",
-        )
     space = Space.of(saved, tech)
+    afforded(space, steps)
     powers, change = [], 0.0
     for step in steps:
         found, last = _powers(space, space.scene(step), report)

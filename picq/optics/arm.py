@@ -86,15 +86,17 @@ class Arms(NamedTuple):
         return upper, lower
 
     def restoring_power(
-        self, wl: jax.Array, tech: "Technology", nominal: "Technology", first_site: int, limit_mw: float
+        self, wl: jax.Array, tech: "Technology", nominal: "Technology", first_site: int, limit_mw: float, aim: "Arms"
     ) -> jax.Array:
-        """Least heater power, mW, that makes the phase between the arms on the chip ``tech`` what it is on ``nominal``.
+        """Least heater power, mW, that makes the phase between the arms on the chip ``tech`` that of ``aim`` on
+        ``nominal``.
 
         Args:
             wl: where, um, scalar.
             tech, nominal: the chip as fabricated and as designed.
             first_site: of the upper arm; the lower one's is the next.
             limit_mw: the heater's.
+            aim: the arms as designed, or others.
         """
 
         def between(arms: Arms, place: "Technology") -> jax.Array:
@@ -104,4 +106,4 @@ class Arms(NamedTuple):
         assert self.lower.neighbour is not None
         cold = Arms(replace(self.upper, power_mw=0.0), replace(self.lower, neighbour=(0.0, self.lower.neighbour[1])))
         own, other = (arm.phase_per_mw(wl, tech.at_site(first_site + i)) for i, arm in enumerate(cold))
-        return power_to_restore(between(self, nominal), between(cold, tech), own - other, limit_mw)
+        return power_to_restore(between(aim, nominal), between(cold, tech), own - other, limit_mw)
