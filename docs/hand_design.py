@@ -3,7 +3,7 @@
 Of layouts/sfwm_purity.yaml. By hand both gaps are swept in steps of 20 nm with the heaters that the closed form asks
 for (``RingDualMzi.biased``), and the design that keeps the furthest from its bounds is taken. The optimiser's is taken
 before and after centring (``picq.design.centring``). All designs then meet the same fabricated and trimmed chips, which
-none of them has seen. Some fifteen minutes, many of them for the compiler.
+none of them has seen. Some twenty minutes, many of them for the compiler.
 """
 
 from pathlib import Path

@@ -195,3 +195,17 @@ def test_waves_are_as_long_on_every_grid():
     same = problem.matched(0.01)
     np.testing.assert_allclose(same.core, problem.core, rtol=1e-15)
     np.testing.assert_allclose(same.cladding, problem.cladding, rtol=1e-15)
+
+
+@pytest.mark.parametrize("length_nm", [60, 80, 120, 140, 160])
+def test_what_is_fixed_has_the_symmetry_of_the_design(length_nm):
+    """Also where its border goes through the middles of pixels, which rounding puts here to one side, there to the
+    other: 60 and 140 nm on 20 nm, 120 nm on 40 nm."""
+    spec = load_free_form(LAYOUTS / "power_splitter.yaml")
+    rules = spec.rules.model_copy(update={"width": length_nm / 1000, "space": length_nm / 1000})
+    made = Problem.of(spec.model_copy(update={"rules": rules}), pdk.load("soi220"))
+    for step in spec.search.steps:
+        solid, void = made.density(step).fixed
+        assert solid.any()
+        assert np.array_equal(void, void[:, ::-1])
+        assert np.array_equal(solid, solid[:, ::-1])

@@ -9,7 +9,7 @@ from picq import pdk
 from picq.inverse.appraise import scattering
 from picq.inverse.finish import rules_of
 from picq.inverse.objective import score
-from picq.inverse.polish import _Models, _shifts, _Targets, polished
+from picq.inverse.polish import _FINER, _Models, _shifts, _Targets, polished
 from picq.inverse.problem import Problem
 from picq.inverse.repair import violations
 from picq.signoff.checks.mask import IGNORE_ANGLE
@@ -56,6 +56,29 @@ def test_what_is_narrower_than_the_rules_is_moved_apart():
     found = polished(asked, neck, rules, STEP, quiet)
     assert violations(found, rules).passed
     assert worth(asked, found) > worth(asked, neck) + 0.05
+
+
+def test_what_two_masks_lack_is_compared_by_the_same_places():
+    """Half a notch by itself lacks nothing that counts until a finding elsewhere has brought its place up; a mask that
+    is clean lacks nothing for that."""
+    asked = problem()
+    kinked = region((-4.0, -0.2, 4.0, 0.2), (-0.25, 0.2, -0.15, 0.28), (0.15, 0.2, 0.25, 0.28))
+    models = _Models(asked, region(GUIDE), rules_of(asked), STEP)
+    models.found.clear()
+    first = models.at(_finer(kinked))
+    assert not first.report.passed
+    places, models.found = models.found, []
+    alone = models.again(first)
+    models.found = places
+    assert models.again(first).lacking == first.lacking
+    assert first.lacking > alone.lacking
+    clean = models.at(_finer(region(GUIDE)))
+    assert clean.report.passed
+    assert clean.lacking == 0
+
+
+def _finer(mask: kdb.Region) -> kdb.Region:
+    return mask.transformed(kdb.ICplxTrans(_FINER))
 
 
 @pytest.mark.slow

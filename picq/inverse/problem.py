@@ -181,8 +181,8 @@ class Problem:
             solid |= at & (off < 0)
             near |= at & (off < broad)
         # pixels on a line, which rounding puts to one side here and to the other there
-        images = orbit(solid.shape, self.spec.region.symmetries)
-        solid, near = (part.ravel()[images].any(axis=0) for part in (solid, near))
+        images = orbit((len(x), len(y.T)), self.spec.region.symmetries)
+        solid, near = (np.asarray(part.ravel()[images].any(axis=0)) for part in (solid, near))
         return solid, near & ~solid
 
     @cached_property
