@@ -3,13 +3,16 @@
 import importlib.util
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from picq import catalogue
+from picq.cli import run_command
 from picq.design.yaml_source import Source
 from picq.errors import NumericsError, SpecError
+from picq.inverse.bundle import _space
 from picq.inverse.saved import Saved
 from picq.inverse.scene3d import Space
 from picq.inverse.spec import parse_free_form
@@ -18,6 +21,7 @@ from picq.inverse.yee import grid_modes, waves
 from picq.optics.modes import solve
 
 WIDTH, WL = 0.5, 1.55
+LAYOUTS = Path(__file__).parents[1] / "layouts"
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +174,24 @@ def test_judgement(soi, tmp_path):
     read = json.loads((tmp_path / "v.json").read_text())
     assert read["rows"][0]["gap"] == through.gap
     assert "o1@0 -> o2@0" in found.text()
+
+
+def test_the_report_shows_the_gap_with_its_error(soi):
+    saved = straight()
+    p = powers((0.93, 0.95), (0.0, 1e-3))
+    page = _space(judged(saved, Space.of(saved, soi), (0.04, 0.02), p, 1e-4))
+    for text in ("3-D, 40 nm (dB)", "−0.22", "−0.32 … −0.13", "none … −26.78"):
+        assert text in page
+    assert page.count("<tr>") == 3
+    assert "--verify3d" in _space(None)
+
+
+def test_a_check_that_will_fail_is_refused_before_the_search(tmp_path, capsys):
+    """What has no third dimension, and a chip."""
+    for name, told in (("inverse/mode_converter.yaml", "third dimension"), ("sfwm_purity.yaml", "--verify3d is for")):
+        assert run_command(["run", str(LAYOUTS / name), "-o", str(tmp_path / "out"), "--verify3d"]) == 2
+        assert told in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
 
 
 def test_more_light_out_than_in_is_refused(soi):
