@@ -1,5 +1,6 @@
 """Design centring: known optima of yields, chips without figures, and what it is worth to a whole search."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
@@ -10,6 +11,7 @@ from scipy.special import ndtri
 from scipy.stats import norm
 from test_optimise import GOOD, spec_of
 
+from picq.cli import _show_design
 from picq.design.centring import Centred, centred
 from picq.design.optimise import optimise
 from picq.design.problem import Problem
@@ -108,7 +110,7 @@ def test_paired_chips_are_opposite(soi220):
 
 
 @pytest.mark.slow
-def test_a_centred_design_is_taken_if_it_meets_what_the_nominal_one_met(monkeypatch):
+def test_a_centred_design_is_taken_if_it_meets_what_the_nominal_one_met(monkeypatch, capsys):
     """By what the search does with the point: 0.3 um of coupler away it is still met, half way to a bound it is not."""
     options = {"starts": 2, "steps": 60, "rounds": 0, "chips": 2}
     plain = optimise(Problem(spec_of(GOOD, optimise=options)))
@@ -116,7 +118,8 @@ def test_a_centred_design_is_taken_if_it_meets_what_the_nominal_one_met(monkeypa
     assert plain.status == "met"
 
     def moved(by: float):
-        to = lambda search, start, report: Centred(start + np.array([by, 0, 0]), 0.25, 0.5)
+        at = lambda search, start: np.asarray(search.bounded(start + np.array([by, 0, 0])))
+        to = lambda search, start, report: Centred(at(search, start), 0.25, 0.5)
         monkeypatch.setattr("picq.design.optimise.centred", to)
         return optimise(problem)
 
@@ -132,3 +135,11 @@ def test_a_centred_design_is_taken_if_it_meets_what_the_nominal_one_met(monkeypa
     assert (near.landed, near.starts) == (plain.landed, plain.starts)
     assert far.parameters == plain.parameters
     assert (far.loss, far.risk) == (plain.loss, plain.risk)
+    nothing = replace(near, centring={"before_percent": 0.0, "after_percent": 0.0, "taken": True})
+    for design, told in (
+        (near, "25 -> 50 %\n"),
+        (far, "50 %; not taken"),
+        (nothing, "no chip passes or comes near it"),
+    ):
+        _show_design(design)
+        assert told in capsys.readouterr().err
