@@ -233,8 +233,8 @@ def optimise(
     candidates, climb = Candidate.ranked(search, points, np.asarray(population.best_loss)), None
     if options.centring:
         climb = centred(search, points[candidates[0].number], report)
-        u = search.unbounded(climb.x)
-        more = Candidate.ranked(search, u[None], np.asarray([search.loss(u)]), first=len(points))
+        rows = np.tile(search.unbounded(climb.x), (len(points), 1))  # as many as were compiled for
+        more = Candidate.ranked(search, rows, np.full(len(points), search.loss(rows[0])), first=len(points))[:1]
         # of yields, not of merits: the worst bound of most chips may be one that no geometry moves
         candidates = more + candidates if more[0].missed <= candidates[0].missed else candidates
     return _design(search, candidates, history, climb)
