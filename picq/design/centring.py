@@ -7,11 +7,11 @@ kernel estimate, 1.06 s n^(-1/5), from the spread s over n chips (Silverman, Den
 Centring by gradients of smoothed yield: Styblinski and Opalski, IEEE Trans. CAD 5, 79 (1986). Aims pull no more: what
 they had gained beyond the bounds is spent on yield.
 
-Heaters follow the other variables (``Problem.retuned``): a ring that grows by a micrometre passes three resonances, and
-between them no chip passes that a slope could be taken of. Variables still differ in what they do, so steps are those
-of the natural gradient (Amari, Neural Comput. 10, 251 (1998)), with the Fisher information of chips that pass or fail:
-a direction in which many chips change sides is long, however variables are scaled or mixed. A step that gains nothing
-is taken back.
+Heaters follow the other variables (``Problem.retuned``): a micrometre more in both straights of a nitride racetrack is
+2.4 resonances, and between them no chip passes that a slope could be taken of. Variables still differ in what they do,
+so steps are those of the natural gradient (Amari, Neural Comput. 10, 251 (1998)), with the Fisher information of chips
+that pass or fail: a direction in which many chips change sides is long, however variables are scaled or mixed. A step
+that gains nothing is taken back.
 
 The chips stay the same throughout, so it is deterministic; the tolerance analysis draws others. They come in pairs of
 opposite offsets: with a mean of their own, a few dozen chips would teach the design to lean against it.
@@ -34,7 +34,7 @@ _LEAST = 1e-3
 """Least width of the kernel in scales of a figure, for bounds that no chip's dimensions reach."""
 
 _SURE = 1e-9
-"""Variance of a chip that passes or fails for certain: it has no say in how long a step is."""
+"""Of the largest variance of a chip: those with less pass or fail for certain, with no say in how long a step is."""
 
 
 class Centred(NamedTuple):

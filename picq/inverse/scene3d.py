@@ -60,7 +60,10 @@ class Space:
         """
         if tech.name != saved.technology:
             raise SpecError("the device is of another technology", got=tech.name, allowed=saved.technology)
-        empty = cls.planned(specification(saved), tech)
+        spec = specification(saved)
+        if not saved.film:
+            raise _no_film(spec)
+        empty = cls.planned(spec, tech)
         return replace(empty, outlines=tuple(outlines(mask(saved, empty.problem, _FAR))))
 
     @classmethod
@@ -71,12 +74,7 @@ class Space:
             SpecError: what cannot be built in three dimensions.
         """
         if spec.materials is not None:
-            raise SpecError(
-                f"the device '{spec.name}' has no third dimension",
-                got="`materials`: permittivities of a two-dimensional exercise, which belong to no film",
-                allowed="devices in the technology's film",
-                remedy="design it without `materials`",
-            )
+            raise _no_film(spec)
         film, point = tech.platform.film, tech.point(spec.cross_section)
         if not isinstance(film.core, str) or film.sidewall_deg != 90.0:
             raise SpecError(
@@ -160,3 +158,12 @@ class Space:
             source = domain.shape[axis] - 1 - away if outward > 0 else away
             found.append(Plane(name, axis, outward, cell, source, window, port.modes, spec.polarisation == "hz"))
         return tuple(found)
+
+
+def _no_film(spec: FreeFormSpec) -> SpecError:
+    return SpecError(
+        f"the device '{spec.name}' has no third dimension",
+        got="`materials`: permittivities of a two-dimensional exercise, which belong to no film",
+        allowed="devices in the technology's film",
+        remedy="design it without `materials`",
+    )
