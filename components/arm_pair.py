@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import gdsfactory as gf
 import jax
 
-from picq import layout
+from picq import drawing
 from picq.device import device, param
 from picq.sdict import SDict, reciprocal
 from picq.slabs import join_slabs
@@ -50,17 +50,17 @@ class ArmPair(TwoArms):
     def cell(self, tech: Technology) -> gf.Component:
         c, (upper, lower) = gf.Component(), self.arms(tech)
         half, width = self.pitch / 2, tech.cross_section(self.cross_section).width
-        top = layout.draw_arm(c, (0.0, half), upper, tech, segment="top")
-        bottom = layout.draw_arm(c, (0.0, -half), lower, tech, segment="bottom")
+        top = drawing.draw_arm(c, (0.0, half), upper, tech, segment="top")
+        bottom = drawing.draw_arm(c, (0.0, -half), lower, tech, segment="bottom")
         for name, at, facing in (
             ("o1", (0.0, -half), 180.0),
             ("o2", (0.0, half), 180.0),
             ("o3", top.end, 0.0),
             ("o4", bottom.end, 0.0),
         ):
-            layout.port(c, name, (*at, facing, width), tech, self.cross_section)
+            drawing.port(c, name, (*at, facing, width), tech, self.cross_section)
         for name, plane in zip(("e1", "e2"), top.contacts, strict=True):
-            layout.port(c, name, plane, tech, "metal")
+            drawing.port(c, name, plane, tech, "metal")
         join_slabs(c, tech)
         return c
 

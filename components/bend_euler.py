@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import gdsfactory as gf
 import jax
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.optics.waveguide import BEND_P, euler_length_factor, propagate
 from picq.sdict import SDict, reciprocal
@@ -50,10 +50,10 @@ class BendEuler(Device):
 
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
-        path = layout.euler(self._radius(tech), self.angle, self.p)
-        start, end = layout.draw_path(c, path, tech, self.cross_section, segment="guide", width=self.width)
-        layout.port(c, "o1", start, tech, self.cross_section)
-        layout.port(c, "o2", end, tech, self.cross_section)
+        path = drawing.euler(self._radius(tech), self.angle, self.p)
+        start, end = drawing.draw_path(c, path, tech, self.cross_section, segment="guide", width=self.width)
+        drawing.port(c, "o1", start, tech, self.cross_section)
+        drawing.port(c, "o2", end, tech, self.cross_section)
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:

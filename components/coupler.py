@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.errors import SpecError
 from picq.optics.coupler import Places, coupled, s_bend, s_bends
@@ -76,13 +76,13 @@ class Coupler(Device):
         offset, radius = (float(v) for v in self._bend(tech))
         y = self.dy / 2
         for sign, (left, right), segment in ((-1, ("o1", "o4"), "bottom"), (1, ("o2", "o3"), "top")):
-            points = layout.s_bend_points(self.dx, offset, radius)
+            points = drawing.s_bend_points(self.dx, offset, radius)
             inwards = [(x, sign * (y - dy)) for x, dy in points]
             outwards = [(2 * self.dx + self.length - x, v) for x, v in reversed(inwards)]
-            path = layout.polyline([*inwards, *outwards])
-            start, end = layout.draw_path(c, path, tech, self.cross_section, segment=segment)
-            layout.port(c, left, start, tech, self.cross_section)
-            layout.port(c, right, end, tech, self.cross_section)
+            path = drawing.polyline([*inwards, *outwards])
+            start, end = drawing.draw_path(c, path, tech, self.cross_section, segment=segment)
+            drawing.port(c, left, start, tech, self.cross_section)
+            drawing.port(c, right, end, tech, self.cross_section)
         join_slabs(c, tech)
         return c
 

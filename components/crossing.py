@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.errors import SpecError
 from picq.optics.multimode import CROSS_WIDEST, check_breadth, cross, side_wall
@@ -81,8 +81,8 @@ class Crossing(Device):
         start, end = self.length_mmi / 2, self.length_mmi / 2 + self.length_taper
         for layer, grow in ((xs.layer, 0.0), *((s.layer, s.width - xs.width) for s in xs.sections)):
             half, wide, narrow = ((w + grow) / 2 for w in (self.width_mmi, self.width_taper, xs.width))
-            layout.draw_box(c, (-start, -half, start, half), layer, tech)
-            layout.draw_box(c, (-half, -start, half, start), layer, tech)
+            drawing.draw_box(c, (-start, -half, start, half), layer, tech)
+            drawing.draw_box(c, (-half, -start, half, start), layer, tech)
             for u, v in _OUTWARDS.values():
                 arm = [(start, -wide), (end, -narrow), (end, narrow), (start, wide)]
                 c.add_polygon([(u * s - v * t, v * s + u * t) for s, t in arm], layer=tech.layer(layer))
@@ -90,10 +90,10 @@ class Crossing(Device):
         for (name, (u, v)), angle in zip(_OUTWARDS.items(), (180.0, 90.0, 0.0, 270.0), strict=True):
             narrow = (u * end, v * end, angle, xs.width)
             wide = (u * start, v * start, angle, self.width_taper)
-            layout.port(c, name, narrow, tech, self.cross_section)
-            layout.record(c, {f"taper_{name}": (narrow, layout.reversed_plane(wide))})
+            drawing.port(c, name, narrow, tech, self.cross_section)
+            drawing.record(c, {f"taper_{name}": (narrow, drawing.reversed_plane(wide))})
             inner.append(wide)
-        layout.record(c, {"body": tuple(inner)})
+        drawing.record(c, {"body": tuple(inner)})
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.errors import SpecError
 from picq.optics.waveguide import BEND_P, propagate_bent
@@ -105,9 +105,9 @@ class DelaySpiral(Device):
         radius, planes = float(tech.guide(self.cross_section).radius), []
         for i, section in enumerate(self.spiral(tech).sections()):
             path = _centre_line(section.corners, radius)
-            planes += layout.draw_path(c, path, tech, self.cross_section, segment=f"part{i}")
-        layout.port(c, "o1", planes[0], tech, self.cross_section)
-        layout.port(c, "o2", planes[-1], tech, self.cross_section)
+            planes += drawing.draw_path(c, path, tech, self.cross_section, segment=f"part{i}")
+        drawing.port(c, "o1", planes[0], tech, self.cross_section)
+        drawing.port(c, "o2", planes[-1], tech, self.cross_section)
         join_slabs(c, tech)
         return c
 
@@ -141,9 +141,9 @@ def _centre_line(corners: np.ndarray, radius: float) -> gf.Path:
     path, before = gf.Path(), angles[0]
     for straight, angle in zip(lengths - ends, angles, strict=True):
         if angle != before:
-            path.append(layout.euler(radius, (angle - before + 180.0) % 360.0 - 180.0, BEND_P))
+            path.append(drawing.euler(radius, (angle - before + 180.0) % 360.0 - 180.0, BEND_P))
         if straight > 1e-6:
-            path.append(gf.path.straight(layout.on_grid(straight)))
+            path.append(gf.path.straight(drawing.on_grid(straight)))
         before = angle
     path.rotate(angles[0])
     path.move(tuple(corners[0]))

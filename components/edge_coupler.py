@@ -6,7 +6,7 @@ import gdsfactory as gf
 import jax
 import jax.numpy as jnp
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.errors import SpecError
 from picq.optics.fibre import Tip, fresnel
@@ -79,9 +79,9 @@ class EdgeCoupler(Device):
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
         xs = tech.cross_section(self.cross_section)
-        start, end = layout.draw_taper(c, (0.0, 0.0), self.length, xs.width, self.tip_width, tech, self.cross_section)
-        layout.record(c, {"guide": (start, end)})
-        layout.port(c, "o1", start, tech, self.cross_section)
+        start, end = drawing.draw_taper(c, (0.0, 0.0), self.length, xs.width, self.tip_width, tech, self.cross_section)
+        drawing.record(c, {"guide": (start, end)})
+        drawing.port(c, "o1", start, tech, self.cross_section)
         c.add_port(
             "o2",
             center=(self.length, 0.0),

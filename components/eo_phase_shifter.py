@@ -6,7 +6,7 @@ import gdsfactory as gf
 import jax
 import jax.numpy as jnp
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.optics.phase_shifter import electro_optic
 from picq.optics.waveguide import propagate
@@ -59,17 +59,17 @@ class EoPhaseShifter(Device):
 
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
-        start, end = layout.draw_path(
+        start, end = drawing.draw_path(
             c, gf.path.straight(length=self.length), tech, self.cross_section, segment="guide"
         )
-        layout.port(c, "o1", start, tech, self.cross_section)
-        layout.port(c, "o2", end, tech, self.cross_section)
+        drawing.port(c, "o1", start, tech, self.cross_section)
+        drawing.port(c, "o2", end, tech, self.cross_section)
         metal = tech.cross_section("metal")
         inner, outer = self.gap / 2, self.gap / 2 + self.electrode_width
         for name, below, above, angle in (("e1", -outer, -inner, 270.0), ("e2", inner, outer, 90.0)):
-            layout.draw_box(c, (_INSET, below, self.length - _INSET, above), metal.layer, tech)
+            drawing.draw_box(c, (_INSET, below, self.length - _INSET, above), metal.layer, tech)
             edge = below if name == "e1" else above
-            layout.port(c, name, (layout.on_grid(self.length / 2), edge, angle, metal.width), tech, "metal")
+            drawing.port(c, name, (drawing.on_grid(self.length / 2), edge, angle, metal.width), tech, "metal")
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:

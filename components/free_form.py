@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from klayout import db
 
-from picq import catalogue, layout
+from picq import catalogue, drawing
 from picq.device import Device, device, setting
 from picq.errors import SpecError
 from picq.inverse.saved import ROUTED, Saved, digest, load_saved
@@ -111,12 +111,12 @@ class FreeForm(Device):
     def cell(self, tech: Technology) -> gf.Component:
         saved, c = self.saved, gf.Component()
         guide = tech.cross_section(saved.cross_section).layer
-        layout.draw_outlines(c, saved.outlines, guide, tech)
+        drawing.draw_outlines(c, saved.outlines, guide, tech)
         planes = {name: (p.x, p.y, p.orientation, p.width) for name, p in saved.ports.items()}
         for name, plane in planes.items():
-            layout.port(c, name, plane, tech, saved.cross_section)
+            drawing.port(c, name, plane, tech, saved.cross_section)
         drawn = db.Region(c.kdb_cell.begin_shapes_rec(c.kcl.layer(*tech.layer(guide))))
-        layout.record(c, _bodies(drawn, c.kcl.dbu, planes))
+        drawing.record(c, _bodies(drawn, c.kcl.dbu, planes))
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:
@@ -145,13 +145,13 @@ def _digest(path: Path, _: int) -> str:
     return digest(path)
 
 
-def _bodies(drawn: db.Region, dbu: float, ports: dict[str, Plane]) -> layout.Segments:
+def _bodies(drawn: db.Region, dbu: float, ports: dict[str, Plane]) -> drawing.Segments:
     """A segment for each piece of what is drawn: light may cross gaps, while LVS asks which solid touches which plane.
 
     A piece that no port touches gets a plane on its longest side.
     """
     got = extract([drawn], dbu, {name: (plane,) for name, plane in ports.items()})
-    found: layout.Segments = {}
+    found: drawing.Segments = {}
     for i, polygon in enumerate(got.polygons):
         planes = tuple(plane for name, plane in ports.items() if got.faces[name][0].piece == i)
         if planes or polygon.area() > LEAST_UM2:

@@ -7,7 +7,7 @@ import gdsfactory as gf
 import jax
 import jax.numpy as jnp
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.optics.fibre import bandwidth_1db, grating_index, mismatch_loss_db, phase_mismatch
 from picq.optics.waveguide import amplitude_db
@@ -93,29 +93,29 @@ class GratingCoupler(Device):
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
         xs = tech.cross_section(self.cross_section)
-        length = layout.on_grid(self.periods * self.period)
-        layout.draw_taper(c, (0.0, 0.0), self.taper_length, xs.width, self.width, tech, self.cross_section)
+        length = drawing.on_grid(self.periods * self.period)
+        drawing.draw_taper(c, (0.0, 0.0), self.taper_length, xs.width, self.width, tech, self.cross_section)
         start = (0.0, 0.0, 180.0, xs.width)
-        layout.record(c, {"horn": (start,)})
+        drawing.record(c, {"horn": (start,)})
         etch = tech.platform.stack["grating"].get("layer")
-        groove = layout.on_grid((1 - self.fill) * self.period)
-        grooves = [self.taper_length + layout.on_grid(i * self.period) for i in range(self.periods)]
+        groove = drawing.on_grid((1 - self.fill) * self.period)
+        grooves = [self.taper_length + drawing.on_grid(i * self.period) for i in range(self.periods)]
         end = self.taper_length + length + 1.0
         if etch is None:
             for i, (x, following) in enumerate(pairwise([*grooves, end])):
-                layout.draw_taper(
+                drawing.draw_taper(
                     c, (x + groove, 0.0), following - x - groove, self.width, self.width, tech, self.cross_section
                 )
-                layout.record(c, {f"tooth{i}": ((x + groove, 0.0, 180.0, self.width),)})
+                drawing.record(c, {f"tooth{i}": ((x + groove, 0.0, 180.0, self.width),)})
         else:
-            layout.draw_taper(c, (grooves[0], 0.0), end - grooves[0], self.width, self.width, tech, self.cross_section)
+            drawing.draw_taper(c, (grooves[0], 0.0), end - grooves[0], self.width, self.width, tech, self.cross_section)
             reach = self.width / 2 + 0.5  # etch beyond the waveguide's edge
             for x in grooves:
-                layout.draw_box(c, (x, -reach, x + groove, reach), etch, tech)
-        layout.port(c, "o1", start, tech, self.cross_section)
+                drawing.draw_box(c, (x, -reach, x + groove, reach), etch, tech)
+        drawing.port(c, "o1", start, tech, self.cross_section)
         c.add_port(
             "o2",
-            center=(layout.on_grid(self.taper_length + length / 2), 0.0),
+            center=(drawing.on_grid(self.taper_length + length / 2), 0.0),
             width=self.width,
             orientation=0.0,
             layer=tech.layer(xs.layer),

@@ -7,7 +7,7 @@ import gdsfactory as gf
 import jax
 import jax.numpy as jnp
 
-from picq import layout
+from picq import drawing, layout
 from picq.device import Device, bounds, device, param, setting
 from picq.errors import SpecError
 from picq.optics.arm import Arm
@@ -122,12 +122,12 @@ class LatticeFilter(Device):
                     c.add_port(name, port=coupler.ports[name])
             else:
                 (upper, lower), stage = arms[i - 1], i - 1
-                top = layout.draw_arm(c, previous.ports["o3"].center, upper, tech, segment=f"top{stage}")
-                layout.draw_arm(c, previous.ports["o4"].center, lower, tech, segment=f"bottom{stage}")
+                top = drawing.draw_arm(c, previous.ports["o3"].center, upper, tech, segment=f"top{stage}")
+                drawing.draw_arm(c, previous.ports["o4"].center, lower, tech, segment=f"bottom{stage}")
                 coupler.move(coupler.ports["o2"].center, top.end)
                 for k, plane in enumerate(top.contacts):
-                    layout.port(c, f"e{2 * stage + k + 1}", plane, tech, "metal")
-            layout.record(c, layout.instance_segments(c, coupler, f"coupler{i}"))
+                    drawing.port(c, f"e{2 * stage + k + 1}", plane, tech, "metal")
+            drawing.record(c, drawing.instance_segments(c, coupler, f"coupler{i}"))
             previous = coupler
         assert previous is not None
         for name in ("o3", "o4"):

@@ -6,7 +6,7 @@ import gdsfactory as gf
 import jax
 from jax.core import Tracer
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.errors import SpecError
 from picq.optics.multimode import WIDEST, Wall, check_breadth, couple, side_wall, split
@@ -48,16 +48,16 @@ class _Mmi(Device):
         c = gf.Component()
         xs = tech.cross_section(self.cross_section)
         length, half = self.length_mmi, self.width_mmi / 2
-        layout.draw_taper(c, (0.0, 0.0), length, 2 * half, 2 * half, tech, self.cross_section)
+        drawing.draw_taper(c, (0.0, 0.0), length, 2 * half, 2 * half, tech, self.cross_section)
         inner = []
         for names, x, towards in ((self._sides[0], 0.0, -1), (self._sides[1], length, 1)):
             for name, y in zip(names, self._centres(names), strict=True):
                 run = towards * self.length_taper
-                wide, narrow = layout.draw_taper(c, (x, y), run, self.width_taper, xs.width, tech, self.cross_section)
-                layout.port(c, name, narrow, tech, self.cross_section)
-                layout.record(c, {f"taper_{name}": (narrow, wide)})
-                inner.append(layout.reversed_plane(wide))
-        layout.record(c, {"body": tuple(inner)})
+                wide, narrow = drawing.draw_taper(c, (x, y), run, self.width_taper, xs.width, tech, self.cross_section)
+                drawing.port(c, name, narrow, tech, self.cross_section)
+                drawing.record(c, {f"taper_{name}": (narrow, wide)})
+                inner.append(drawing.reversed_plane(wide))
+        drawing.record(c, {"body": tuple(inner)})
         join_slabs(c, tech)
         return c
 

@@ -6,7 +6,7 @@ import gdsfactory as gf
 import jax
 import jax.numpy as jnp
 
-from picq import layout
+from picq import drawing, layout
 from picq.device import device
 from picq.sdict import SDict, reciprocal
 from picq.slabs import join_slabs
@@ -53,17 +53,17 @@ class Mzi(TwoArms):
         c, arms = gf.Component(), self.arms(tech)
         mmi = layout.build(self._mmi(tech), tech)
         left, right = c << mmi, c << mmi
-        layout.record(c, layout.instance_segments(c, left, "splitter"))
-        top = layout.draw_arm(c, left.ports["o2"].center, arms.upper, tech, segment="top")
-        layout.draw_arm(c, left.ports["o3"].center, arms.lower, tech, segment="bottom")
+        drawing.record(c, drawing.instance_segments(c, left, "splitter"))
+        top = drawing.draw_arm(c, left.ports["o2"].center, arms.upper, tech, segment="top")
+        drawing.draw_arm(c, left.ports["o3"].center, arms.lower, tech, segment="bottom")
         right.rotate(180)
         right.mirror_y()
         right.move(right.ports["o2"].center, top.end)
-        layout.record(c, layout.instance_segments(c, right, "combiner"))
+        drawing.record(c, drawing.instance_segments(c, right, "combiner"))
         c.add_port("o1", port=left.ports["o1"])
         c.add_port("o2", port=right.ports["o1"])
         for name, plane in zip(("e1", "e2"), top.contacts, strict=True):
-            layout.port(c, name, plane, tech, "metal")
+            drawing.port(c, name, plane, tech, "metal")
         join_slabs(c, tech)
         return c
 

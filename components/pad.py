@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import gdsfactory as gf
 import jax
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param
 from picq.sdict import SDict
 from picq.technology import Technology
@@ -37,8 +37,10 @@ class Pad(Device):
 
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
-        layout.draw_box(c, (-self.width / 2, 0.0, self.width / 2, self.height), tech.cross_section("metal").layer, tech)
-        layout.port(c, "e1", (0.0, 0.0, 270.0, tech.cross_section("metal").width), tech, "metal")
+        drawing.draw_box(
+            c, (-self.width / 2, 0.0, self.width / 2, self.height), tech.cross_section("metal").layer, tech
+        )
+        drawing.port(c, "e1", (0.0, 0.0, 270.0, tech.cross_section("metal").width), tech, "metal")
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:

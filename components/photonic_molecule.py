@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from picq import layout
+from picq import drawing, layout
 from picq.device import bounds, device, param, setting
 from picq.optics.coupler import coupled, reach
 from picq.optics.phase_shifter import power_to_restore, ring_resistance, thermo_optic
@@ -143,24 +143,24 @@ class PhotonicMolecule(Resonator):
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
         coupler = c << layout.build(self._coupler(), tech)
-        layout.record(c, layout.instance_segments(c, coupler, "coupler"))
+        drawing.record(c, drawing.instance_segments(c, coupler, "coupler"))
         for name in ("o1", "o2"):
             c.add_port(name, port=coupler.ports[name])
         width = tech.cross_section(self.cross_section).width
         centre = width + self.gap + self.radius
-        above = layout.on_grid(centre + self.radius + width + self.gap_rings + self.radius_aux)
+        above = drawing.on_grid(centre + self.radius + width + self.gap_rings + self.radius_aux)
         halves = (
             ("inner", centre, self.radius, 0.0),
             ("facing", above, self.radius_aux, 180.0),
             ("outer", above, self.radius_aux, 0.0),
         )
         for name, y, radius, turn in halves:
-            layout.draw_path(c, _half_circle(y, radius, turn), tech, self.cross_section, segment=name)
+            drawing.draw_path(c, _half_circle(y, radius, turn), tech, self.cross_section, segment=name)
         heaters = (("e1", "e2"), centre, self.radius, -90), (("e4", "e3"), above, self.radius_aux, 90)
         for names, y, radius, turn in heaters:
             heater = gf.Component()
-            for name, plane in zip(names, layout.draw_half_ring_heater(heater, (0.0, 0.0), radius, tech), strict=True):
-                layout.port(heater, name, plane, tech, "metal")
+            for name, plane in zip(names, drawing.draw_half_ring_heater(heater, (0.0, 0.0), radius, tech), strict=True):
+                drawing.port(heater, name, plane, tech, "metal")
             placed = c << heater
             placed.rotate(turn)
             placed.move((0.0, y))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.optics.coupler import parting, reach
 from picq.optics.unequal import Narrowed, Turn, along, beside, radiation_decay, turn
@@ -144,11 +144,11 @@ class PulleyCoupler(Device):
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
         path, straight_end, centre = self._drawn_bus(tech)
-        planes = layout.draw_path(c, path, tech, self.cross_section, segment="bus", width=float(self._width(tech)))
+        planes = drawing.draw_path(c, path, tech, self.cross_section, segment="bus", width=float(self._width(tech)))
         if self.bus_width is not None:
             own = tech.cross_section(self.cross_section).width
             for k, side in enumerate((-1, 1)):
-                narrow, wide = layout.draw_taper(
+                narrow, wide = drawing.draw_taper(
                     c,
                     (side * straight_end, 0.0),
                     side * self.taper_length,
@@ -157,15 +157,15 @@ class PulleyCoupler(Device):
                     tech,
                     self.cross_section,
                 )
-                layout.record(c, {f"taper{k + 1}": (narrow, wide)})
+                drawing.record(c, {f"taper{k + 1}": (narrow, wide)})
                 planes = (*planes[:k], wide, *planes[k + 1 :])
-        layout.port(c, "o1", planes[0], tech, self.cross_section)
-        layout.port(c, "o2", planes[1], tech, self.cross_section)
+        drawing.port(c, "o1", planes[0], tech, self.cross_section)
+        drawing.port(c, "o2", planes[1], tech, self.cross_section)
         half = gf.Path(_arc(np.array([0.0, centre]), self._geometry(tech)[0], -np.pi / 2, np.pi / 2))
         half.start_angle, half.end_angle = -90.0, 90.0
-        start, end = layout.draw_path(c, half, tech, self.cross_section, segment="ring")
-        layout.port(c, "o3", start, tech, self.cross_section)
-        layout.port(c, "o4", end, tech, self.cross_section)
+        start, end = drawing.draw_path(c, half, tech, self.cross_section, segment="ring")
+        drawing.port(c, "o3", start, tech, self.cross_section)
+        drawing.port(c, "o4", end, tech, self.cross_section)
         join_slabs(c, tech)
         return c
 
@@ -214,8 +214,8 @@ class PulleyCoupler(Device):
         """
         radius, radius_bus, radius_out, angle = map(float, self._geometry(tech))
         half = angle / 2
-        straight_end = layout.on_grid((radius_bus + radius_out) * np.sin(half) + radius * (1 - np.sin(half)))
-        centre = layout.on_grid(radius_bus - (radius_bus + radius_out) * (1 - np.cos(half)))
+        straight_end = drawing.on_grid((radius_bus + radius_out) * np.sin(half) + radius * (1 - np.sin(half)))
+        centre = drawing.on_grid(radius_bus - (radius_bus + radius_out) * (1 - np.cos(half)))
         right = np.zeros((1, 2))
         if (radius_bus + radius_out) * (1 - np.cos(half)) > _STRAIGHT:
             layer = tech.cross_section(self.cross_section).layer

@@ -7,7 +7,7 @@ import gdsfactory as gf
 import jax
 import jax.numpy as jnp
 
-from picq import layout
+from picq import drawing, layout
 from picq.device import Device, bounds, device, param, setting
 from picq.errors import SpecError
 from picq.optics.arm import Arm
@@ -195,27 +195,27 @@ class PumpFilter(Device):
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
         splitter, guide = layout.build(self._splitter(tech), tech), self.cross_section
-        inlet, outlet = layout.draw_path(c, self._straight(0, tech), tech, guide, segment="lead0")
-        layout.port(c, "o1", inlet, tech, guide)
+        inlet, outlet = drawing.draw_path(c, self._straight(0, tech), tech, guide, segment="lead0")
+        drawing.port(c, "o1", inlet, tech, guide)
         for i, power in enumerate(self.powers_mw):
             first, last = c << splitter, c << splitter
             above = i % 2 == 1  # light comes in there, and leaves on the other side
             entry, unused, exit_, dump = ("o2", "o1", "o4", "o3") if above else ("o1", "o2", "o3", "o4")
             first.move(first.ports[entry].center, outlet[:2])
             upper, lower = self._arms(power, tech)
-            top = layout.draw_arm(c, first.ports["o3"].center, upper, tech, segment=f"top{i}")
-            layout.draw_arm(c, first.ports["o4"].center, lower, tech, segment=f"bottom{i}")
+            top = drawing.draw_arm(c, first.ports["o3"].center, upper, tech, segment=f"top{i}")
+            drawing.draw_arm(c, first.ports["o4"].center, lower, tech, segment=f"bottom{i}")
             last.move(last.ports["o2"].center, top.end)
             for part, name in ((first, f"splitter{i}"), (last, f"combiner{i}")):
-                layout.record(c, layout.instance_segments(c, part, name))
+                drawing.record(c, drawing.instance_segments(c, part, name))
             for k, plane in enumerate(top.contacts):
-                layout.port(c, f"e{2 * i + k + 1}", plane, tech, "metal")
+                drawing.port(c, f"e{2 * i + k + 1}", plane, tech, "metal")
             self._end(c, first.ports[unused], not above, tech, f"unused{i}")
             self._end(c, last.ports[dump], above, tech, f"dump{i}")
             link = self._straight(i + 1, tech)
             link.move(last.ports[exit_].center)
-            _, outlet = layout.draw_path(c, link, tech, guide, segment=f"lead{i + 1}")
-        layout.port(c, "o2", outlet, tech, guide)
+            _, outlet = drawing.draw_path(c, link, tech, guide, segment=f"lead{i + 1}")
+        drawing.port(c, "o2", outlet, tech, guide)
         join_slabs(c, tech)
         return c
 
@@ -239,23 +239,23 @@ class PumpFilter(Device):
         return self.link(tech) * (0.5 if i in (0, self.stages) else 1.0)
 
     def _straight(self, i: int, tech: Technology) -> gf.Path:
-        return gf.path.straight(layout.on_grid(self._lead(i, tech)))
+        return gf.path.straight(drawing.on_grid(self._lead(i, tech)))
 
     def _end(self, c: gf.Component, port: Any, up: bool, tech: Technology, name: str) -> None:
         """A bend away from the line, and a terminator behind it."""
         right = abs(port.orientation) < 1.0
         turn = 90.0 if up == right else -90.0
-        bend = layout.euler(tech.guide(self.cross_section).radius, turn, BEND_P)
+        bend = drawing.euler(tech.guide(self.cross_section).radius, turn, BEND_P)
         bend.rotate(0.0 if right else 180.0)
         bend.move(port.center)
         bend.start_angle, bend.end_angle = (0.0 if right else 180.0), (90.0 if up else 270.0)
-        layout.draw_path(c, bend, tech, self.cross_section, segment=name)
+        drawing.draw_path(c, bend, tech, self.cross_section, segment=name)
         (x0, y0), (x1, y1) = bend.points[0], bend.points[-1]
         for section in tech.guide(self.cross_section).sections:  # a square slab: no slit where it parts from the line's
             half = section.width / 2
             box = (min(x0, x1 - half), min(y0 - half, y1), max(x0, x1 + half), max(y0 + half, y1))
-            layout.draw_box(c, box, section.layer, tech)
+            drawing.draw_box(c, box, section.layer, tech)
         horn = c << layout.build(self._terminator(tech), tech)
         horn.rotate(bend.end_angle)
         horn.move(horn.ports["o1"].center, tuple(bend.points[-1]))
-        layout.record(c, layout.instance_segments(c, horn, name))
+        drawing.record(c, drawing.instance_segments(c, horn, name))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from picq import layout
+from picq import drawing, layout
 from picq.device import bounds, device, param, setting
 from picq.errors import SpecError
 from picq.optics.phase_shifter import power_to_restore, ring_resistance, thermo_optic
@@ -101,8 +101,8 @@ class _Ring(Resonator):
         """The (lower) coupler, with the ring's middle where ``_draw_heater`` and ``_upper_half`` have it."""
         low = c << layout.build(self._low(tech), tech)
         middle = tech.cross_section(self.cross_section).width + self.gap + self._radius(tech)
-        low.move((0.0, layout.on_grid(middle - low.ports["o4"].center[1])))
-        layout.record(c, layout.instance_segments(c, low, "coupler"))
+        low.move((0.0, drawing.on_grid(middle - low.ports["o4"].center[1])))
+        drawing.record(c, drawing.instance_segments(c, low, "coupler"))
         for name in ("o1", "o2"):
             c.add_port(name, port=low.ports[name])
         return low
@@ -118,9 +118,9 @@ class _Ring(Resonator):
 
     def _draw_heater(self, c: gf.Component, tech: Technology) -> None:
         radius, lowest = self._radius(tech), tech.cross_section(self.cross_section).width + self.gap
-        planes = layout.draw_half_ring_heater(c, (self.length / 2, lowest + radius), radius, tech)
+        planes = drawing.draw_half_ring_heater(c, (self.length / 2, lowest + radius), radius, tech)
         for name, plane in zip(("e1", "e2"), planes, strict=True):
-            layout.port(c, name, plane, tech, "metal")
+            drawing.port(c, name, plane, tech, "metal")
 
 
 @device
@@ -172,7 +172,7 @@ class RingAllPass(_Ring):
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
         self._draw_low(c, tech)
-        layout.draw_path(c, self._upper_half(tech), tech, self.cross_section, segment="arc")
+        drawing.draw_path(c, self._upper_half(tech), tech, self.cross_section, segment="arc")
         self._draw_heater(c, tech)
         join_slabs(c, tech)
         return c
@@ -243,7 +243,7 @@ class RingAddDrop(_Ring):
         high = c << layout.build(self._coupler(self.gap_drop, tech), tech)
         high.rotate(180)
         high.move(high.ports["o3"].center, low.ports["o4"].center)
-        layout.record(c, layout.instance_segments(c, high, "drop"))
+        drawing.record(c, drawing.instance_segments(c, high, "drop"))
         for name, port in (("o3", high.ports["o2"]), ("o4", high.ports["o1"])):
             c.add_port(name, port=port)
         self._draw_heater(c, tech)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.optics.coupler import coupled, half_ring, reach
 from picq.optics.waveguide import amplitude_db, propagate
@@ -93,12 +93,12 @@ class RingCoupler(Device):
         half = self._radius(tech) + self.length / 2
         bus = gf.path.straight(2 * half)
         bus.move((-half, 0.0))
-        start, end = layout.draw_path(c, bus, tech, self.cross_section, segment="bus")
-        layout.port(c, "o1", start, tech, self.cross_section)
-        layout.port(c, "o2", end, tech, self.cross_section)
-        start, end = layout.draw_path(c, self._ring(tech), tech, self.cross_section, segment="ring")
-        layout.port(c, "o3", start, tech, self.cross_section)
-        layout.port(c, "o4", end, tech, self.cross_section)
+        start, end = drawing.draw_path(c, bus, tech, self.cross_section, segment="bus")
+        drawing.port(c, "o1", start, tech, self.cross_section)
+        drawing.port(c, "o2", end, tech, self.cross_section)
+        start, end = drawing.draw_path(c, self._ring(tech), tech, self.cross_section, segment="ring")
+        drawing.port(c, "o3", start, tech, self.cross_section)
+        drawing.port(c, "o4", end, tech, self.cross_section)
         join_slabs(c, tech)
         return c
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from picq import layout
+from picq import drawing, layout
 from picq.device import bounds, device, param, setting
 from picq.errors import SpecError
 from picq.optics.phase_shifter import phase_per_mw, power_to_restore, ring_resistance, thermo_optic
@@ -173,30 +173,30 @@ class RingDualMzi(Resonator):
                 if lower:
                     placed.rotate(180)
                 placed.move((pitch - x, 2 * radius - y) if lower else (x, y))
-                layout.record(c, layout.instance_segments(c, placed, f"{bus}/{part}"))
+                drawing.record(c, drawing.instance_segments(c, placed, f"{bus}/{part}"))
             for part, path in self._upper(k, tech).items():
                 path = _half_turn(path, (pitch, 2 * radius)) if lower else path
-                _, end = layout.draw_path(c, path, tech, self.cross_section, segment=f"{bus}/{part}")
+                _, end = drawing.draw_path(c, path, tech, self.cross_section, segment=f"{bus}/{part}")
                 port = {"in": ("o1", "o4"), "out": ("o2", "o3")}.get(part)
                 if port is not None:
-                    layout.port(c, port[k], end, tech, self.cross_section)
+                    drawing.port(c, port[k], end, tech, self.cross_section)
             start, height, facing = self.length / 2 + radius + self._bend(tech), self._heights(tech)[k], 90.0
             if lower:
                 height, facing = -height, 270.0
             else:
                 height += 2 * radius
-            contacts = layout.draw_heater(
-                c, start, start + self.length_x, layout.on_grid(height), tech, facing=(facing, facing)
+            contacts = drawing.draw_heater(
+                c, start, start + self.length_x, drawing.on_grid(height), tech, facing=(facing, facing)
             )
             for name, plane in zip((("e1", "e2"), ("e5", "e6"))[k], contacts, strict=True):
-                layout.port(c, name, plane, tech, "metal")
+                drawing.port(c, name, plane, tech, "metal")
         end = pitch + radius + self.length / 2
         half = _half_circle((end, 0.0), radius)
-        layout.draw_path(c, half, tech, self.cross_section, segment="right")
-        layout.draw_path(c, _half_turn(half, (pitch, 2 * radius)), tech, self.cross_section, segment="left")
-        contacts = layout.draw_half_ring_heater(c, (end, radius), radius, tech)
+        drawing.draw_path(c, half, tech, self.cross_section, segment="right")
+        drawing.draw_path(c, _half_turn(half, (pitch, 2 * radius)), tech, self.cross_section, segment="left")
+        contacts = drawing.draw_half_ring_heater(c, (end, radius), radius, tech)
         for name, plane in zip(("e3", "e4"), contacts, strict=True):
-            layout.port(c, name, plane, tech, "metal")
+            drawing.port(c, name, plane, tech, "metal")
         join_slabs(c, tech)
         return c
 
@@ -293,14 +293,14 @@ class RingDualMzi(Resonator):
         """Centre lines beside the ring's upper side, with the gap of bus ``k``: light comes in from the right."""
         radius, bend, half = self._radius(tech), self._bend(tech), self._radius(tech) + self.length / 2
         top = 2 * radius + tech.cross_section(self.cross_section).width + (self.gap, self.gap_drop)[k] + radius
-        up, turn, straight = gf.path.straight(self._upright(tech)), layout.euler(bend, -90.0, BEND_P), gf.path.straight
+        up, turn, straight = gf.path.straight(self._upright(tech)), drawing.euler(bend, -90.0, BEND_P), gf.path.straight
         side = straight(2 * bend + self.length_x)
         side.move((half, 2 * radius))
         return {
             "in": _from([turn], (self._pitch(tech) + half, top), 90.0),
             "arm": _from([up, turn, straight(self.length_x), turn, up], (half, top), 90.0),
             "side": side,
-            "out": _from([layout.euler(bend, 90.0, BEND_P)], (-half, top), 90.0),
+            "out": _from([drawing.euler(bend, 90.0, BEND_P)], (-half, top), 90.0),
         }
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import gdsfactory as gf
 import jax
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.optics.waveguide import BEND_P, euler_length_factor, propagate_bent
 from picq.sdict import SDict, reciprocal
@@ -43,15 +43,15 @@ class Route(Device):
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
         radius = tech.cross_section(self.cross_section).radius
-        straights = layout.split_on_grid(self.length, self.bends + 1)
+        straights = drawing.split_on_grid(self.length, self.bends + 1)
         path = gf.Path()
         path.append(gf.path.straight(straights[0]))
         for i, straight in enumerate(straights[1:]):
-            path.append(layout.euler(radius, 90.0 if i % 2 == 0 else -90.0, BEND_P))
+            path.append(drawing.euler(radius, 90.0 if i % 2 == 0 else -90.0, BEND_P))
             path.append(gf.path.straight(straight))
-        start, end = layout.draw_path(c, path, tech, self.cross_section, segment="guide")
-        layout.port(c, "o1", start, tech, self.cross_section)
-        layout.port(c, "o2", end, tech, self.cross_section)
+        start, end = drawing.draw_path(c, path, tech, self.cross_section, segment="guide")
+        drawing.port(c, "o1", start, tech, self.cross_section)
+        drawing.port(c, "o2", end, tech, self.cross_section)
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:

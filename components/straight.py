@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import gdsfactory as gf
 import jax
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.optics.waveguide import propagate
 from picq.sdict import SDict, reciprocal
@@ -42,9 +42,9 @@ class Straight(Device):
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
         path = gf.path.straight(length=self.length)
-        start, end = layout.draw_path(c, path, tech, self.cross_section, segment="guide", width=self.width)
-        layout.port(c, "o1", start, tech, self.cross_section)
-        layout.port(c, "o2", end, tech, self.cross_section)
+        start, end = drawing.draw_path(c, path, tech, self.cross_section, segment="guide", width=self.width)
+        drawing.port(c, "o1", start, tech, self.cross_section)
+        drawing.port(c, "o2", end, tech, self.cross_section)
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:

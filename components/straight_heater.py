@@ -6,7 +6,7 @@ import gdsfactory as gf
 import jax
 import jax.numpy as jnp
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, bounds, device, param, setting
 from picq.optics.phase_shifter import heated_phase, phase_per_mw, power_to_restore
 from picq.optics.waveguide import propagate
@@ -53,12 +53,12 @@ class StraightHeater(Device):
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
         path = gf.path.straight(length=self.length)
-        start, end = layout.draw_path(c, path, tech, self.cross_section, segment="guide")
-        layout.port(c, "o1", start, tech, self.cross_section)
-        layout.port(c, "o2", end, tech, self.cross_section)
-        left, right = layout.draw_heater(c, 0.0, self.length, 0.0, tech)
-        layout.port(c, "e1", left, tech, "metal")
-        layout.port(c, "e2", right, tech, "metal")
+        start, end = drawing.draw_path(c, path, tech, self.cross_section, segment="guide")
+        drawing.port(c, "o1", start, tech, self.cross_section)
+        drawing.port(c, "o2", end, tech, self.cross_section)
+        left, right = drawing.draw_heater(c, 0.0, self.length, 0.0, tech)
+        drawing.port(c, "e1", left, tech, "metal")
+        drawing.port(c, "e2", right, tech, "metal")
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:

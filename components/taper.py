@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.optics.multimode import side_wall
 from picq.optics.taper import converted
@@ -62,12 +62,12 @@ class Taper(Device):
 
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
-        start, end = layout.draw_taper(
+        start, end = drawing.draw_taper(
             c, (0.0, 0.0), self.length, self._width1(tech), self.width2, tech, self.cross_section
         )
-        layout.record(c, {"guide": (start, end)})
-        layout.port(c, "o1", start, tech, self.cross_section)
-        layout.port(c, "o2", end, tech, self.cross_section)
+        drawing.record(c, {"guide": (start, end)})
+        drawing.port(c, "o1", start, tech, self.cross_section)
+        drawing.port(c, "o2", end, tech, self.cross_section)
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import gdsfactory as gf
 import jax
 import jax.numpy as jnp
 
-from picq import layout
+from picq import drawing
 from picq.device import Device, device, param, setting
 from picq.sdict import SDict
 from picq.technology import Technology
@@ -42,16 +42,16 @@ class Terminator(Device):
     def cell(self, tech: Technology) -> gf.Component:
         c = gf.Component()
         xs = tech.cross_section(self.cross_section)
-        layout.draw_taper(c, (0.0, 0.0), self.length, xs.width, self.width, tech, self.cross_section)
+        drawing.draw_taper(c, (0.0, 0.0), self.length, xs.width, self.width, tech, self.cross_section)
         x, y = self.length, self.width
         roof = [(x, -y), (x + y, -y), (x + 1.4 * y, 0.0), (x + y, y), (x, y)]
-        c.add_polygon([(layout.on_grid(a), layout.on_grid(b)) for a, b in roof], layer=tech.layer(xs.layer))
+        c.add_polygon([(drawing.on_grid(a), drawing.on_grid(b)) for a, b in roof], layer=tech.layer(xs.layer))
         for s in xs.sections:
             margin = (s.width - xs.width) / 2
-            layout.draw_box(c, (0.0, -y - margin, layout.on_grid(x + 1.4 * y) + margin, y + margin), s.layer, tech)
+            drawing.draw_box(c, (0.0, -y - margin, drawing.on_grid(x + 1.4 * y) + margin, y + margin), s.layer, tech)
         start = (0.0, 0.0, 180.0, xs.width)
-        layout.record(c, {"horn": (start,)})
-        layout.port(c, "o1", start, tech, self.cross_section)
+        drawing.record(c, {"horn": (start,)})
+        drawing.port(c, "o1", start, tech, self.cross_section)
         return c
 
     def paths(self, tech: Technology) -> dict[str, Any]:

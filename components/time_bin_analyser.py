@@ -6,7 +6,7 @@ import gdsfactory as gf
 import jax
 import jax.numpy as jnp
 
-from picq import layout
+from picq import drawing, layout
 from picq.device import Device, bounds, device, param, setting
 from picq.optics.arm import Arm
 from picq.optics.phase_shifter import power_to_restore
@@ -203,20 +203,20 @@ class TimeBinAnalyser(Device):
         mmi = layout.build(self._mmi(tech), tech)
         first, second, combiner = (c << mmi for _ in range(3))
         spiral = c << layout.build(self.spiral(tech), tech)
-        top = layout.draw_arm(c, first.ports["o3"].center, self._top(), tech, segment="top")
-        layout.draw_arm(c, first.ports["o4"].center, self._bottom(tech), tech, segment="bottom")
+        top = drawing.draw_arm(c, first.ports["o3"].center, self._top(), tech, segment="top")
+        drawing.draw_arm(c, first.ports["o4"].center, self._bottom(tech), tech, segment="bottom")
         second.move(second.ports["o2"].center, top.end)
         spiral.move(spiral.ports["o1"].center, second.ports["o3"].center)
-        short = layout.draw_arm(c, second.ports["o4"].center, self._short(tech), tech, segment="short")
+        short = drawing.draw_arm(c, second.ports["o4"].center, self._short(tech), tech, segment="short")
         combiner.move(combiner.ports["o1"].center, short.end)
         parts = {"splitter_in": first, "splitter_out": second, "long": spiral, "combiner": combiner}
         for name, part in parts.items():
-            layout.record(c, layout.instance_segments(c, part, name))
+            drawing.record(c, drawing.instance_segments(c, part, name))
         for name, part in zip(self.ports, (first, first, combiner, combiner), strict=True):
             c.add_port(name, port=part.ports[name])
         below = tuple((x, y - width, 270.0, width) for x, y, _, width in short.contacts)  # away from the spiral
         for i, plane in enumerate((*top.contacts, *below)):
-            layout.port(c, f"e{i + 1}", plane, tech, "metal")
+            drawing.port(c, f"e{i + 1}", plane, tech, "metal")
         join_slabs(c, tech)
         return c
 

@@ -8,7 +8,7 @@ from klayout import db
 
 jax.config.update("jax_enable_x64", True)
 
-from picq import layout, pdk  # noqa: E402
+from picq import drawing, layout, pdk  # noqa: E402
 from picq.components import Awg  # noqa: E402
 from picq.design.figures import FIGURES, Comb, decibel  # noqa: E402
 from picq.signoff.drc import check_layout  # noqa: E402
@@ -35,7 +35,7 @@ def written(cell: gf.Component) -> db.Layout:
 
 def measured(awg: Awg, tech: Technology, mask: db.Layout, cell: gf.Component) -> dict[str, tuple[float, float]]:
     """(length, width) in um of every section of the arms on a mask."""
-    segments = layout.segments(cell)
+    segments = drawing.segments(cell)
     guides = [db.Region(mask.top_cell().begin_shapes_rec(mask.layer(*layer))) for layer in tech.guide_layers]
     got = extract(guides, mask.dbu, segments)
     return {name: tuple(got.guide(name, segments[name])) for name in awg.paths(tech) if name.startswith("arm")}

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picq import layout
+from picq import drawing
 from picq.arm_mask import ArmEnd, Guide, HorseshoeEnd, Plane, Slant
-from picq.layout import on_grid
+from picq.drawing import on_grid
 from picq.optics.arm_array import Arms, Widths
 from picq.optics.horseshoe import Horseshoe
 from picq.optics.waveguide import BEND_P
@@ -56,19 +56,19 @@ class ArrayMask:
             segments |= {f"arm{k}/in_{n}": (a, b) for n, a, b in one.sections}
             segments |= {f"arm{k}/out_{n}": (a, b) for n, a, b in sections}
             if isinstance(self.table, Arms):
-                facing = (layout.reversed_plane(plane) for plane in (one.sections[-1][2], sections[-1][2]))
+                facing = (drawing.reversed_plane(plane) for plane in (one.sections[-1][2], sections[-1][2]))
                 segments[f"arm{k}/level"] = tuple(facing)
         for side, (place, signs) in enumerate((((0.0, 0.0), (1, 1)), (far, flip))):
             ports = [guide.draw() for guide in self.stars[side].port_guides()]
             for outline in self.stars[side].shapes([arm.walls for arm in halves[side]], ports):
                 c.add_polygon(np.asarray(place) + np.asarray(signs) * outline, layer=layer)
-            inner = [layout.reversed_plane(_placed(g.sections[0][1], place, signs)) for g in (*halves[side], *ports)]
+            inner = [drawing.reversed_plane(_placed(g.sections[0][1], place, signs)) for g in (*halves[side], *ports)]
             segments[("star_in", "star_out")[side]] = tuple(inner)
             for name, guide in zip(self.names[side], ports, strict=True):
                 sections = [(n, _placed(a, place, signs), _placed(b, place, signs)) for n, a, b in guide.sections]
                 segments |= {f"{name}/{n}": (a, b) for n, a, b in sections}
-                layout.port(c, name, sections[-1][2], tech, self.cross_section)
-        layout.record(c, segments)
+                drawing.port(c, name, sections[-1][2], tech, self.cross_section)
+        drawing.record(c, segments)
         if self.filaments is not None:
             self._draw_heaters(c, tech)
 
@@ -90,7 +90,7 @@ class ArrayMask:
                 for k in arms
             ]
             return [half, half]
-        points = layout.euler(bend, 90.0, BEND_P).points @ np.array([[0.0, 1.0], [-1.0, 0.0]])
+        points = drawing.euler(bend, 90.0, BEND_P).points @ np.array([[0.0, 1.0], [-1.0, 0.0]])
         euler = points, _tangents(points)
         turned_over = self.flip[1] < 0
         heights = (level, np.round(on_grid(table.far[1]) - level, 3) if turned_over else level)
@@ -110,9 +110,9 @@ class ArrayMask:
         assert self.filaments is not None
         for k, ((left, right), height) in enumerate(zip(self.filaments, self.table.height, strict=True)):
             start = on_grid(left)
-            planes = layout.draw_heater(c, start, start + on_grid(right - left), on_grid(height), tech, (180.0, 0.0))
+            planes = drawing.draw_heater(c, start, start + on_grid(right - left), on_grid(height), tech, (180.0, 0.0))
             for i, plane in enumerate(planes):
-                layout.port(c, f"e{2 * k + i + 1}", plane, tech, "metal")
+                drawing.port(c, f"e{2 * k + i + 1}", plane, tech, "metal")
 
 
 def _placed(plane: Plane, place: tuple[float, float], signs: tuple[int, int]) -> Plane:

@@ -7,7 +7,7 @@ import gdsfactory as gf
 import numpy as np
 from klayout.db import DBox
 
-from picq import catalogue, layout
+from picq import catalogue, drawing, layout
 from picq.circuit import Circuit
 from picq.errors import LayoutError, nearest
 from picq.plan import Bundle, Link, Placement, Plan
@@ -77,7 +77,7 @@ def assemble(circuit: Circuit, tech: Technology) -> Assembly:
         )
     )
     for name, reference in references.items():
-        layout.record(c, layout.instance_segments(c, reference, name))
+        drawing.record(c, drawing.instance_segments(c, reference, name))
     for name, end in circuit.exposed:
         c.add_port(name, port=_port(references, end))
     join_slabs(c, tech)
@@ -225,7 +225,7 @@ def _route(
     for link, start, end, drawn in zip(bundle.links, starts, ends, routes, strict=True):
         made.routes[link] = (drawn.length_straights * c.kcl.dbu, drawn.n_bend90, section)
         planes = tuple((p.center[0], p.center[1], (p.orientation + 180.0) % 360.0, p.width) for p in (start, end))
-        layout.record(c, {f"{route_name(link[0])}/guide": planes})
+        drawing.record(c, {f"{route_name(link[0])}/guide": planes})
 
 
 def _wire(c: gf.Component, bundle: Bundle, references: dict[str, gf.ComponentReference]) -> None:
@@ -257,7 +257,7 @@ def _no_way(bundle: Bundle, error: Exception) -> LayoutError:
 
 def _finish(c: gf.Component, plan: Plan, references: dict[str, gf.ComponentReference], tech: Technology) -> None:
     if plan.floorplan is not None:
-        layout.draw_box(c, plan.floorplan, "floorplan", tech)
+        drawing.draw_box(c, plan.floorplan, "floorplan", tech)
     for text, end in plan.labels:
         c.add_label(text, position=_port(references, end).center, layer=tech.layer("label"))
 

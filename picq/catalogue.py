@@ -1,4 +1,4 @@
-"""Devices and technologies by name: beside the command line, the only module that looks below the engine.
+"""Devices and technologies by name: the only module that looks below the engine.
 
 Imports are late on purpose, so that naming a technology does not load every device.
 """
@@ -33,6 +33,13 @@ def device(name: str) -> "type[Device]":
             f"unknown device '{name}'", got=repr(name), allowed=", ".join(known), remedy=nearest(name, known)
         )
     return known[name]
+
+
+def technologies() -> tuple[str, ...]:
+    """Names of all technologies."""
+    from picq.pdk import names  # pyright: ignore[reportMissingImports]
+
+    return names()
 
 
 def folder(technology: str) -> "Path":

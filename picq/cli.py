@@ -8,24 +8,30 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from picq import cli_inverse, cli_optics, cli_source
+from picq import cli_inverse, cli_listing, cli_masks, cli_optics, cli_source
+from picq.cli_shared import (
+    DesignFile,
+    Json,
+    Resume,
+    SpecFile,
+    console,
+    hand_over,
+    loaded,
+    progress,
+    say,
+    show_design,
+    show_figures,
+)
 from picq.errors import PicqError, SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from picq.design.result import Design
     from picq.design.tolerance import Tolerance
     from picq.job import Chip
-    from picq.signoff.report import Report
 
 app = typer.Typer(
     name="picq",
@@ -36,7 +42,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console(stderr=True, highlight=False)
 
 # what a full disk or a wrong path raises; anything else is a defect and shows its traceback
 _PLACES = (
@@ -48,15 +53,6 @@ _PLACES = (
 _UsageError: Any = typer.BadParameter.__mro__[2]
 
 _INTERRUPTED = "interrupted; where `run` or `optimise` wrote a checkpoint, --resume goes on from it"
-
-SpecFile = Annotated[Path, typer.Argument(help="specification, a YAML file", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on stdout")]
-DesignFile = Annotated[
-    Path | None, typer.Option("--design", "-d", help="saved design; without it the layout's own values")
-]
-Technology = Annotated[str, typer.Option("--technology", "-t", help="technology whose rules apply")]
-Lyrdb = Annotated[Path | None, typer.Option(help="write the findings for KLayout's marker browser")]
-Resume = Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")]
 
 
 @app.callback()
@@ -101,54 +97,7 @@ def _complain(message: object, code: int, debug: bool) -> int:
     return code
 
 
-@app.command("list")
-def list_(
-    what: Annotated[str, typer.Argument(help="technologies, devices or figures")] = "devices",
-    as_json: Json = False,
-) -> int:
-    """List technologies, devices with their parameters, or figures that a specification can ask for."""
-    listings: dict[str, Callable[[], dict[str, Any]]] = {
-        "technologies": _technologies,
-        "devices": _devices,
-        "figures": _figures,
-    }
-    if what not in listings:
-        from picq.errors import nearest
-
-        raise SpecError(f"cannot list '{what}'", allowed=", ".join(listings), remedy=nearest(what, listings))
-    found = listings[what]()
-    if as_json:
-        print(json.dumps(found, indent=2))
-        return 0
-    for name, about in found.items():
-        console.print(f"{name}  {about.pop('about')}", markup=False, soft_wrap=True)
-        for key, value in about.items():
-            console.print(f"    {key}: {value}", markup=False, soft_wrap=True)
-    return 0
-
-
-def _technologies() -> dict[str, Any]:
-    from picq.pdk import folder, names  # pyright: ignore[reportMissingImports]
-
-    readmes = {n: (folder(n) / "README.md").read_text(encoding="utf-8") for n in names()}
-    return {n: {"about": text.split("\n\n")[1].strip()} for n, text in readmes.items()}
-
-
-def _devices() -> dict[str, Any]:
-    from picq import catalogue
-    from picq.device import bounds
-
-    def about(kind: Any) -> dict[str, Any]:
-        limits = {n: f"{b.default} ({b.lower:g} … {b.upper:g} {b.unit})" for n, b in bounds(kind).items()}
-        return {"about": kind.__doc__.splitlines()[0], **limits}
-
-    return {name: about(kind) for name, kind in catalogue.devices().items()}
-
-
-def _figures() -> dict[str, Any]:
-    from picq.design.figures import FIGURES
-
-    return {n: {"about": (kind.__doc__ or "").splitlines()[0], "unit": kind.unit} for n, kind in FIGURES.items()}
+app.command("list")(cli_listing.listed)
 
 
 @app.command()
@@ -181,7 +130,7 @@ def run(
         design = job.optimise(_work(out) / "checkpoint.npz", resume=resume, report=report)
     design.save(_work(out) / "design.json")
     chip = job.finish(design)
-    _show_design(chip.design)
+    show_design(chip.design)
     with progress() as report:
         tolerance = chip.tolerance(report=report)
     say(tolerance.text())
@@ -207,13 +156,13 @@ def simulate(
     from picq.design.result import write_whole
     from picq.job import Job, spectra_csv
 
-    problem, found = Job.read(Path(spec), solver=solver).settled(_loaded(design))
+    problem, found = Job.read(Path(spec), solver=solver).settled(loaded(design))
     if out is not None:
         write_whole(out, spectra_csv(problem, found).encode())
         say(f"spectra: {out}")
     if as_json:
         print(json.dumps(found.figures, indent=2, sort_keys=True))
-    _show_figures(found.figures)
+    show_figures(found.figures)
     return 0 if all(row["met"] for row in found.figures.values()) else 1
 
 
@@ -230,7 +179,7 @@ def optimise(
     with progress() as report:
         found = Job.read(spec).optimise(out.with_suffix(".checkpoint.npz"), resume=resume, report=report)
     found.save(out)
-    _show_design(found)
+    show_design(found)
     say(f"design: {out}")
     if as_json:
         print(json.dumps(found.as_dict(), indent=2, sort_keys=True))
@@ -252,43 +201,14 @@ def tolerance(
     from picq.design.tolerance import tolerance as sample
     from picq.job import Job
 
-    problem, made = Job.read(spec).settled(_loaded(design))
+    problem, made = Job.read(spec).settled(loaded(design))
     with progress() as report:
         found = sample(problem, made.circuit(problem, whole=False), samples=samples, report=report)
     return hand_over(found, "tolerance", out, as_json)
 
 
-@app.command()
-def drc(
-    gds: Annotated[Path, typer.Argument(help="GDSII or OASIS file, whoever wrote it", show_default=False)],
-    technology: Technology,
-    lyrdb: Lyrdb = None,
-    as_json: Json = False,
-) -> int:
-    """Check a mask against a technology's design rules."""
-    from picq.pdk import folder  # pyright: ignore[reportMissingImports]
-    from picq.signoff.drc import drc as check
-    from picq.signoff.rules import load_deck
-
-    return _verdict(check(gds, load_deck(folder(technology)), lyrdb=lyrdb), as_json)
-
-
-@app.command()
-def lvs(
-    gds: Annotated[Path, typer.Argument(help="the mask", show_default=False)],
-    spec: SpecFile,
-    design: DesignFile = None,
-    lyrdb: Lyrdb = None,
-    as_json: Json = False,
-) -> int:
-    """Compare a mask with the circuit: connections, ports, optical lengths, wires."""
-    from picq.job import Job
-    from picq.signoff.drc import write_lyrdb
-
-    report = Job.read(spec).chip(_loaded(design)).lvs(gds)
-    if lyrdb is not None:
-        write_lyrdb(report, lyrdb, top=gds.stem)
-    return _verdict(report, as_json)
+app.command()(cli_masks.drc)
+app.command()(cli_masks.lvs)
 
 
 @app.command()
@@ -311,28 +231,12 @@ def export(
     return _export(chip, found, out, as_json)
 
 
+app.command()(cli_masks.diff)
 app.command()(cli_optics.bake)
 app.command()(cli_optics.modes)
 app.command()(cli_source.source)
 app.command()(cli_inverse.verify3d)
 app.command()(cli_inverse.spread)
-
-
-@app.command()
-def diff(
-    first: Annotated[Path, typer.Argument(help="a mask", show_default=False)],
-    second: Annotated[Path, typer.Argument(help="another mask", show_default=False)],
-    as_json: Json = False,
-) -> int:
-    """Compare the geometry of two masks, layer by layer."""
-    from picq.signoff.drc import read_layout
-    from picq.signoff.mask import compare_masks
-
-    differences = compare_masks(first, read_layout(second))
-    if as_json:
-        print(json.dumps(differences))
-    say("\n".join(differences) if differences else "the same geometry")
-    return 1 if differences else 0
 
 
 def _export(chip: "Chip", found: "Tolerance", out: Path, as_json: bool) -> int:
@@ -352,69 +256,3 @@ def _export(chip: "Chip", found: "Tolerance", out: Path, as_json: bool) -> int:
 def _work(out: Path) -> Path:
     """Where a run keeps its checkpoint, design and unchecked mask: beside the bundle, which is replaced as a whole."""
     return out.parent / f"{out.name}.work"
-
-
-def _loaded(path: Path | None) -> "Design | None":
-    from picq.design.result import Design
-
-    return None if path is None else Design.load(path)
-
-
-def progress() -> Any:
-    from picq.design.progress import bar
-
-    return bar()
-
-
-def hand_over(found: Any, what: str, out: Path | None, as_json: bool) -> int:
-    """A result with ``save``, ``as_dict`` and ``text`` to where it was asked for; 0."""
-    if out is not None:
-        found.save(out)
-        say(f"{what}: {out}")
-    if as_json:
-        print(json.dumps(found.as_dict(), indent=2, sort_keys=True))
-    say(found.text())
-    return 0
-
-
-def say(text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)
-
-
-def _show_design(design: "Design") -> None:
-    landed = f"{design.landed} of {design.starts} random starts meet every target"
-    say(f"design: {design.status}; {landed} (seed {design.seed})")
-    if climb := design.centring:
-        ends = "smoothed yield {before_percent:g} -> {after_percent:g} %".format_map(climb)
-        if climb["after_percent"] == 0:
-            ends += "; no chip passes or comes near it: `picq tolerance` shows the target that all miss"
-        elif not climb["taken"]:
-            ends += "; not taken, for it misses a target that the nominal design meets"
-        say(f"centring: {ends}")
-    _show_figures(design.figures)
-
-
-def _show_figures(figures: "Mapping[str, Mapping[str, Any]]") -> None:
-    rows = []
-    for label, row in figures.items():
-        channels = "  ".join(f"{name} {value:.3g}" for name, value in row["channels"].items())
-        met = "yes" if row["met"] else "NO"
-        rows.append((label, row["wanted"], f"{row['worst']:.3g} {row['unit']}", channels, met))
-    show_table(("figure", "target", "worst", "channels", "met"), rows)
-
-
-def show_table(headings: "Iterable[str]", rows: "Iterable[Iterable[str]]") -> None:
-    """A plain table on stderr."""
-    table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-
-
-def _verdict(report: "Report", as_json: bool) -> int:
-    if as_json:
-        print(report.json())
-    say(report.text())
-    return 0 if report.passed else 1

@@ -10,7 +10,7 @@ import typer
 
 def run(spec: Path, out: Path, work: Path, resume: bool, watch: bool, in_space: bool, as_json: bool) -> int:
     """Search, draw, repair, check (``in_space``: in three dimensions too) and export a free-form device."""
-    from picq.cli import progress, say
+    from picq.cli_shared import progress, say
 
     os.environ.setdefault(
         "OPENBLAS_NUM_THREADS", "1"
@@ -60,7 +60,7 @@ def verify3d(
 ) -> int:
     """Check a free-form device in three dimensions, with the error of the grid; needs the extra `fdtd3d`."""
     from picq import catalogue
-    from picq.cli import hand_over, progress, say
+    from picq.cli_shared import hand_over, progress, say
     from picq.errors import SpecError
     from picq.inverse.saved import load_saved
     from picq.inverse.scene3d import Space
@@ -86,7 +86,7 @@ def spread(
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on stdout")] = False,
 ) -> int:
     """Yield of a free-form device over width, thickness and temperature, every sample through the field solver."""
-    from picq.cli import hand_over, progress
+    from picq.cli_shared import hand_over, progress
 
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as for `run`
     from picq import catalogue

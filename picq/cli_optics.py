@@ -25,7 +25,7 @@ def bake(
     """Solve the technology's guides and write the tables that its devices use; up to date ones are left alone."""
     from picq import catalogue
     from picq.baking import bake_technology
-    from picq.cli import progress, say
+    from picq.cli_shared import progress, say
     from picq.design.progress import Progress
 
     with progress() as report:
@@ -51,7 +51,7 @@ def modes(
 ) -> int:
     """Draw the fields of a guide's modes and print their indices."""
     from picq import catalogue
-    from picq.cli import say
+    from picq.cli_shared import say
     from picq.optics import fields
     from picq.optics.modes import n_group, solve
     from picq.optics.plots import draw_modes
@@ -109,7 +109,7 @@ def simulate_part(
 def _guide(
     tech: "Technology", name: str, figure: str, wl: float, mode: str, parameters: list[str], solver: bool, as_json: bool
 ) -> int:
-    from picq.cli import show_table
+    from picq.cli_shared import show_table
     from picq.optics.report import figures
 
     given = _numbers(parameters)
@@ -130,7 +130,7 @@ def _device(tech: "Technology", name: str, wl: float, parameters: list[str], as_
     import numpy as np
 
     from picq import catalogue
-    from picq.cli import show_table
+    from picq.cli_shared import show_table
     from picq.device import bounds
 
     kind = catalogue.device(name)

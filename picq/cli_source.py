@@ -24,7 +24,7 @@ def source(
     as_json: Annotated[bool, typer.Option("--json", help="print the figures as JSON on stdout")] = False,
 ) -> int:
     """Figures of a specification's pair source, with pictures of its line, dispersion, joint spectrum and rates."""
-    from picq.cli import say, show_table
+    from picq.cli_shared import say, show_table
     from picq.design.result import Design, versions, write_whole
     from picq.design.source_view import LINES, PICTURES, view
     from picq.design.spec import load_spec

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from picq import assembly, catalogue, layout
+from picq import assembly, catalogue, drawing
 from picq.circuit import Circuit
 from picq.design.appraisal import appraise, as_drawn
 from picq.design.optimise import optimise
@@ -122,7 +122,7 @@ class Chip:
             canonical(self.made.component, self.circuit.plan.top_cell),
             tech.guide_layers,
             tech.metal_layer,
-            layout.segments(self.made.component),
+            drawing.segments(self.made.component),
             {name: float(length) for name, length in self.circuit.paths(tech).items()},
             self.made.nets,
             self.made.unwired,

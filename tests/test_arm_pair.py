@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mismatch import at_sites
 
-from picq import layout, pdk
+from picq import drawing, layout, pdk
 from picq.circuit import Circuit
 from picq.components import ArmPair, Mmi1x2, Mzi
 from picq.device import bounds
@@ -74,7 +74,7 @@ def test_at_the_least_pitch_little_couples_where_the_arms_part(tech, xs):
     """Less than -40 dB at either end, kappa summed along the drawn bends: what the model leaves out."""
     guide = tech.cross_section(xs)
     layout.activate(tech)
-    bend = np.asarray(layout.euler(guide.radius, 90.0, BEND_P).points)
+    bend = np.asarray(drawing.euler(guide.radius, 90.0, BEND_P).points)
     gaps = bounds(ArmPair, tech, xs)["pitch"].lower - guide.width + 2 * bend[:, 1]
     kappa = np.asarray(pairing(tech, xs, jnp.array([1.55])).kappa(jnp.asarray(gaps)))[0]
     steps = np.hypot(*np.diff(bend, axis=0).T)

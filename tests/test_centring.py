@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from scipy.stats import norm
 from test_optimise import GOOD, spec_of
 
-from picq.cli import _show_design
+from picq.cli_shared import show_design
 from picq.design.centring import Centred, centred
 from picq.design.optimise import optimise
 from picq.design.problem import Problem
@@ -141,5 +141,5 @@ def test_a_centred_design_is_taken_if_it_meets_what_the_nominal_one_met(monkeypa
         (far, "50 %; not taken"),
         (nothing, "no chip passes or comes near it"),
     ):
-        _show_design(design)
+        show_design(design)
         assert told in capsys.readouterr().err

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from klayout import db
 
-from picq import layout, pdk
+from picq import drawing, layout, pdk
 from picq.components import DEVICES
 from picq.device import bounds
 from picq.errors import SpecError
@@ -197,7 +197,7 @@ def test_at_defaults_lengths_are_those_of_the_mask_and_drc_is_clean(tech, name):
 def check_mask(dev, tech):
     mask, cell = drawn(dev, tech)
     guides = [db.Region(mask.top_cell().begin_shapes_rec(mask.layer(*layer))) for layer in tech.guide_layers]
-    segments = layout.segments(cell)
+    segments = drawing.segments(cell)
     got = extract(guides, mask.dbu, segments)
     lengths = dev.paths(tech)
     assert set(lengths) <= set(segments)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from klayout import db
 
-from picq import assembly, layout
+from picq import assembly, drawing, layout
 from picq.circuit import Circuit
 from picq.components import FreeForm, Straight, free_form
 from picq.errors import SpecError
@@ -85,7 +85,7 @@ def compare(tmp_path, soi220):
             mask.top_cell().shapes(index).clear()
             mask.top_cell().shapes(index).insert(change(guides))
         mask.write(str(tmp_path / "mask.gds"))
-        segments, lengths = layout.segments(made.component), assembly.routed(chip, made).paths(soi220)
+        segments, lengths = drawing.segments(made.component), assembly.routed(chip, made).paths(soi220)
         drawn = canonical(made.component, "chip")
         if links is not None:
             segments, drawn = links(segments), mask
@@ -112,7 +112,7 @@ def test_a_correct_chip_passes(device, compare, name):
 
 def test_each_piece_is_a_segment_with_its_ports(device, soi220):
     """Ports by what the outlines say; an island's plane lies on its outline and looks away from it."""
-    of = lambda name: list(layout.segments(layout.build(device(SHAPES[name], name), soi220)).values())
+    of = lambda name: list(drawing.segments(layout.build(device(SHAPES[name], name), soi220)).values())
     at = lambda planes: {(x, y) for x, y, *_ in planes}
     west, east = {(-2.0, 0.0)}, {(2.0, 0.75), (2.0, -0.75)}
     assert [at(planes) for planes in of("one piece")] == [west | east]
@@ -186,7 +186,7 @@ def test_a_file_that_changes_is_refused(device, soi220):
             use()
         assert told.value.got == f"sha256 {new.sha256}"
         assert told.value.allowed == old.sha256
-    assert len(layout.segments(layout.build(new, soi220))) == 1
+    assert len(drawing.segments(layout.build(new, soi220))) == 1
 
 
 def test_the_digest_is_taken_once(device, soi220, monkeypatch):

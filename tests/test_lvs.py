@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from klayout import db
 
-from picq import assembly, layout, pdk
+from picq import assembly, drawing, layout, pdk
 from picq.circuit import Circuit
 from picq.components import BendEuler, Coupler, GratingCoupler, Mmi2x2, Mzi, Pad, Straight, StraightHeater, Terminator
 from picq.errors import LayoutError
@@ -78,7 +78,7 @@ def compare(chip, tmp_path, change=None):
     path = tmp_path / "mask.gds"
     mask.write(str(path))
     lengths = {k: float(v) for k, v in circuit.paths(tech).items()}
-    return lvs(path, drawn, (GUIDE,), METAL, layout.segments(made.component), lengths, made.nets)
+    return lvs(path, drawn, (GUIDE,), METAL, drawing.segments(made.component), lengths, made.nets)
 
 
 def questions(report):
@@ -109,7 +109,7 @@ def test_another_database_unit_passes(chip, tmp_path):
     lengths = {k: float(v) for k, v in circuit.paths(tech).items()}
     drawn = db.Layout()
     drawn.read(str(tmp_path / "mask.gds"))
-    fine = lvs(tmp_path / "fine.gds", drawn, (GUIDE,), METAL, layout.segments(made.component), lengths, made.nets)
+    fine = lvs(tmp_path / "fine.gds", drawn, (GUIDE,), METAL, drawing.segments(made.component), lengths, made.nets)
     assert fine.passed, fine.text()
     assert fine.figures["segments"] == report.figures["segments"]
 
@@ -137,7 +137,7 @@ def test_two_guides_in_one_are_found(chip, tmp_path):
 def test_swapped_outputs_are_found(chip, tmp_path):
     """The mask sends o3 to b and o4 to a: a topological comparison would call it the same."""
     made, _, _ = chip
-    planes = layout.segments(made.component)
+    planes = drawing.segments(made.component)
     (x0, top, *_), (x0_, bottom, *_) = planes["route_split_o3/guide"][0], planes["route_split_o4/guide"][0]
     assert x0 == x0_
     erased = um(x0, -5, 399.0, 140)
@@ -169,7 +169,7 @@ def test_a_lateral_offset_and_a_width_mismatch_are_found(chip, tmp_path):
 
 def test_a_missing_device_and_a_stranger_are_found(chip, tmp_path):
     made = chip[0]
-    x, y, *_ = layout.segments(made.component)["a/horn"][0]
+    x, y, *_ = drawing.segments(made.component)["a/horn"][0]
     report = compare(chip, tmp_path, lambda g, m: (g - um(x, y - 10, x + 500, y + 10), m))
     assert any("a/horn" in f.message for f in report.errors)
     report = compare(chip, tmp_path, lambda g, m: (g + um(1000, 1000, 1010, 1001), m))
@@ -177,7 +177,7 @@ def test_a_missing_device_and_a_stranger_are_found(chip, tmp_path):
 
 
 def test_a_grating_of_another_size_is_found(chip, tmp_path):
-    x, y, *_ = layout.segments(chip[0].component)["a/horn"][0]
+    x, y, *_ = drawing.segments(chip[0].component)["a/horn"][0]
     report = compare(chip, tmp_path, lambda g, m: (g + um(x + 300, y + 5, x + 320, y + 7), m))
     assert questions(report) == ["body"]
 
@@ -220,7 +220,7 @@ def test_a_missing_heater_or_grating_is_found(chip, tmp_path, layer):
     mask.clear_layer(mask.layer(*layer))
     mask.write(str(tmp_path / "bare.gds"))
     lengths = {k: float(v) for k, v in circuit.paths(tech).items()}
-    report = lvs(tmp_path / "bare.gds", drawn, (GUIDE,), METAL, layout.segments(made.component), lengths, made.nets)
+    report = lvs(tmp_path / "bare.gds", drawn, (GUIDE,), METAL, drawing.segments(made.component), lengths, made.nets)
     assert {f.check for f in report.errors} == {"shape"}
     assert f"{layer[0]}/0" in report.errors[0].message
 
@@ -324,7 +324,7 @@ def test_a_routed_chip_of_every_technology_is_clean(name, tmp_path):
     assert not rules.findings, rules.text()
     lengths = {k: float(v) for k, v in whole.paths(tech).items()}
     drawn = canonical(made.component, "Cell0_small")
-    segments = layout.segments(made.component)
+    segments = drawing.segments(made.component)
     report = lvs(gds, drawn, tech.guide_layers, tech.metal_layer, segments, lengths, made.nets, made.unwired)
     assert not report.findings, report.text()
     assert report.figures["lengths_measured"] == len(lengths) > 10

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arm:
-    """Geometry of one arm; both its drawing (``layout.draw_arm``) and its phase come from here.
+    """Geometry of one arm; both its drawing (``drawing.draw_arm``) and its phase come from here.
 
     Attributes:
         cross_section: name of the guide.

@@ -38,7 +38,7 @@ def lvs(
         drawn: the layout as the design draws it: every layer of the mask has to have its shapes.
         guides: waveguide layers.
         metal: layer of wires and pads.
-        segments: planes of every segment of the circuit, um (``picq.layout.segments``).
+        segments: planes of every segment of the circuit, um (``picq.drawing.segments``).
         lengths: the length that the model used, um, by segment (``Circuit.paths``).
         wires: electrical nets: name -> contacts (name, x, y in um).
         unwired: electrical ports that no net names; each is a warning.
