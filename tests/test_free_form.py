@@ -123,7 +123,7 @@ def test_the_mask_keeps_the_rules_and_is_what_was_scored():
     assert made.report.passed
     assert made.rounds[0].what == "contour"
     assert made.rounds[0].markers
-    assert made.rounds[1].what == "walls moved apart"
+    assert made.rounds[1].what == "contour, walls moved"
     assert not made.rounds[-1].markers
     assert made.score == max(r.score for r in made.rounds if not r.markers)
     s = scattering(problem, made.region, problem.spec.mask_step)

@@ -9,7 +9,7 @@ from picq import pdk
 from picq.inverse.appraise import scattering
 from picq.inverse.finish import rules_of
 from picq.inverse.objective import score
-from picq.inverse.polish import _FINER, _Models, _shifts, _Targets, polished
+from picq.inverse.polish import _FINER, _Models, _shifts, _solid, _Targets, polished
 from picq.inverse.problem import Problem
 from picq.inverse.repair import violations
 from picq.signoff.checks.mask import IGNORE_ANGLE
@@ -66,15 +66,40 @@ def test_what_two_masks_lack_is_compared_by_the_same_places():
     models = _Models(asked, region(GUIDE), rules_of(asked), STEP)
     models.found.clear()
     first = models.at(_finer(kinked))
-    assert not first.report.passed
+    assert not first.look.report.passed
     places, models.found = models.found, []
-    alone = models.again(first)
+    alone = models.of(first.look)
     models.found = places
-    assert models.again(first).lacking == first.lacking
+    assert models.of(first.look).lacking == first.lacking
     assert first.lacking > alone.lacking
     clean = models.at(_finer(region(GUIDE)))
-    assert clean.report.passed
+    assert clean.look.report.passed
     assert clean.lacking == 0
+
+
+def test_walls_that_do_not_move_are_the_same_mask():
+    """Round ends that are narrow or not by how they are cut into edges would else be found after every move: the next
+    mask is drawn from the same vertices."""
+    asked = problem()
+    blobs = region(GUIDE).sized(3) + kdb.Region(kdb.Polygon.ellipse(kdb.Box(-333, 230, 219, 391), 64))
+    models = _Models(asked, region(GUIDE), rules_of(asked), STEP)
+    here = models.at(_finer(blobs.merged()))
+    for _ in range(3):
+        there = models.at(_solid(here.walls.moved(np.zeros(here.walls.basis.shape[1]))))
+        assert (there.look.mask ^ here.look.mask).is_empty()
+        here = there
+
+
+def test_a_place_is_held_once():
+    asked = problem()
+    models = _Models(asked, region(GUIDE), rules_of(asked), STEP)
+    thin = models.at(_finer(region((-4.0, -0.2, -0.3, 0.2), (-0.3, -0.065, 0.3, 0.065), (0.3, -0.2, 4.0, 0.2))))
+    assert models.hold(thin)
+    assert not models.hold(thin)
+    wall = models.of(thin.look).walls
+    inside = (np.abs(wall.vertices[:, 0]) < 0.29) & (np.abs(wall.vertices[:, 1]) < 0.07)
+    assert inside.any()
+    assert not wall.mitres[inside].any()
 
 
 def _finer(mask: kdb.Region) -> kdb.Region:

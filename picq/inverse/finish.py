@@ -1,9 +1,9 @@
 """From a density to a mask that keeps the rules.
 
 The contour's walls are moved apart to where the rules are kept and the targets are served best (``polish.polished``):
-most of what it lacks are some nm. Where that leaves findings or costs score, the density is made wider where the
-check's markers are, again and again, and what is left in few places is cut or filled (``legal.legal``); the best mask
-without findings has its walls moved, too. Scores are kept of every step: nothing that the repair cost is hidden.
+most of what it lacks are some nm. What is left is cut or filled (``legal.legal``), and the walls are moved again. Where
+that costs score, the density is made wider where the contour's markers were, and its contour goes the same way. Scores
+are kept of every step: nothing that the repair cost is hidden.
 """
 
 from collections.abc import Callable
@@ -35,12 +35,12 @@ _DBU = 0.001
 _MORE = 0.1
 """Part by which width or space grows where a marker is, at every round."""
 
-_FEW, _SOME = 4, 8
-"""Places with markers up to which all are cut or filled at every round, and up to which the way is chosen by what it
-costs in score; beyond, by the area that it changes."""
+_SOME = 8
+"""Places with markers up to which the way to cut or fill is chosen by what it costs in score; beyond, by the area that
+it changes."""
 
-
-_APART, _MOVED = "walls moved apart", "walls moved"
+_VAIN = 2
+"""Rounds of repair in a row that give no better mask: the end."""
 
 _COST = 0.005
 """Part of the contour's score that repair may take: a legal mask that keeps the rest is the end."""
@@ -51,8 +51,7 @@ class Round:
     """One look at the mask.
 
     Attributes:
-        what: ``contour``, ``walls moved apart``, ``repair 1`` …, with ``made legal`` where the rest was cut or filled;
-            ``walls moved``.
+        what: ``contour`` or ``repair 1`` …; then what was done to that mask: ``walls moved``, ``made legal``.
         score: of the mask's polygons.
         markers: findings by rule.
     """
@@ -118,42 +117,40 @@ def finish(problem: Problem, latent: np.ndarray, watch: Watch = lambda *_: None)
         rounds.append(Round(what, float(score(s, problem.windows)), report.counts()))
         return _Mask(what, rounds[-1].score, region, report, s)
 
-    def legalised(what: str, mask: _Mask) -> _Mask:
+    def wallwise(mask: _Mask) -> _Mask:
+        region = polished(problem.matched(step), mask.region, rules, step, partial(watch, "walls"))
+        return look(f"{mask.what}, walls moved", region)
+
+    def legalised(mask: _Mask) -> _Mask:
         costly = lambda now: -float(score(scattering(problem.matched(2 * step), now, 2 * step), problem.windows))
-        made = legal(mask.region, rules, problem.box, cost=costly if places(mask) <= _SOME else None)
-        return look(f"{what}, made legal", made.region)
+        places = clusters_of(spots_of(mask.report, asked, _DBU), round(length / _DBU)).count()
+        made = legal(mask.region, rules, problem.box, cost=costly if places <= _SOME else None)
+        return look(f"{mask.what}, made legal", made.region)
 
-    def places(mask: _Mask) -> int:
-        return clusters_of(spots_of(mask.report, asked, _DBU), round(length / _DBU)).count()
+    def settled(mask: _Mask) -> _Mask:
+        apart = wallwise(mask)
+        if apart.report.passed:
+            return apart
+        whole = legalised(apart)
+        return _better(whole, wallwise(whole)) if whole.report.passed else _better(apart, whole)
 
-    def wallwise(what: str, mask: _Mask) -> _Mask:
-        return look(what, polished(problem.matched(step), mask.region, rules, step, partial(watch, "walls")))
-
-    pixels, last, number, what = sharp(grid, latent), problem.spec.search.repairs, 0, "contour"
-    mask = best = look(what, drawn(grid, latent))
+    pixels, number, vain = sharp(grid, latent), 0, 0
+    mask = look("contour", drawn(grid, latent))
     enough = mask.score - _COST * abs(mask.score)
-    if not mask.report.passed:
-        apart = wallwise(_APART, mask)
-        if not apart.report.passed:
-            apart = legalised(_APART, apart)
-            apart = _better(apart, wallwise(_MOVED, apart)) if apart.report.passed else apart
-        best = _better(best, apart)
-    while not (best.report.passed and best.score >= enough):
-        if not mask.report.passed and (number == last or places(mask) <= _FEW):
-            best = _better(best, legalised(what, mask))
-        if mask.report.passed or number == last:
+    best = _better(mask, settled(mask))
+    while not (best.report.passed and best.score >= enough) and not mask.report.passed:
+        if number == problem.spec.search.repairs or vain == _VAIN:
             break
-        number, what = number + 1, f"repair {number + 1}"
+        number += 1
         found = weights(mask.report, asked, problem.box, grid.density.shape, grid.step, length)
         wider = Weights(*(old + _MORE * new for old, new in zip(wider, found, strict=True)))
         stage = repairing(problem)
         for i, now in enumerate(grid.descend(stage, latent, wider=wider), start=1):
             latent = now[0]
-            watch(what, i, stage.iterations, now[2].score)
-        mask = look(what, drawn(grid, latent))
-        best = _better(best, mask)
-    if best.report.passed and best.what not in (_APART, _MOVED):
-        best = _better(best, wallwise(_MOVED, best))
+            watch(f"repair {number}", i, stage.iterations, now[2].score)
+        mask = look(f"repair {number}", drawn(grid, latent))
+        before, best = best, _better(best, settled(mask))
+        vain = vain + 1 if best is before else 0
     mask = best
     if (fine := problem.spec.mask_step) != step:
         mask = look(f"the same on {fine:g} um", mask.region, on=fine)

@@ -12,7 +12,7 @@ where cutting and filling (``legal``) would change by a whole width what lacks a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 import jax
@@ -74,12 +74,21 @@ _TANGENTS = np.exp(2j * np.pi * np.arange(12) / 12)
 
 
 @dataclass(frozen=True, eq=False)
+class _Look:
+    """A mask and what was found of it."""
+
+    outlines: list[np.ndarray]
+    mask: kdb.Region
+    report: Report
+    amplitude: np.ndarray  # of all windows, of all edges one after the other, [row]
+    slope: np.ndarray  # by the vertices, [row, vertex, 2], 1/um
+
+
+@dataclass(frozen=True, eq=False)
 class _State:
     """A mask with all that a linear programme asks of it."""
 
-    region: kdb.Region  # in finer units
-    mask: kdb.Region
-    report: Report
+    look: _Look
     walls: Walls
     targets: "_Targets"
     room: np.ndarray  # what distances of walls and rises of arcs have left, um
@@ -95,7 +104,7 @@ class _State:
 
     def rank(self) -> tuple[bool, float, float]:
         """Clean ones by their targets, others by what they lack: little is left for cutting and filling."""
-        passed = self.report.passed
+        passed = self.look.report.passed
         return passed, 0.0 if passed else -self.lacking, -self.worst
 
 
@@ -155,18 +164,19 @@ def polished(
     """
     models = _Models(problem, region, rules, step)
     here = models.at(_solid([simplified(ring, _SMOOTH) for ring in outlines(region, _DBU)]))
-    if not here.report.passed and violations(region, rules).passed:  # what was clean is not made otherwise
+    if not here.look.report.passed and violations(region, rules).passed:  # what was clean is not made otherwise
         here = models.at(_solid(outlines(region, _DBU)))
     best = here
     most = 1e-3 * _FIRST
     for number in range(1, _ROUNDS + 1):
         shifts, expected, dear = _shifts(here, most)
         there = models.at(_solid(here.walls.moved(shifts)))
-        here = models.again(here)
+        taken_back = here.look.report.passed and not there.look.report.passed
+        held = taken_back and models.hold(there)
+        here = models.of(here.look)
         gained = here.worst - there.worst + dear * (here.lacking - there.lacking)
-        if here.report.passed and not there.report.passed:
-            models.held += _places(there.report, rules)
-            here = models.at(here.region)
+        if taken_back:
+            most = most if held else most / 2
         elif gained < _POOR * expected:
             most /= 2
         else:
@@ -176,7 +186,7 @@ def polished(
         watch(number, _ROUNDS, -here.worst)
         if most < 1e-3 * _LEAST or expected < _ENOUGH:
             break
-    return best.mask
+    return best.look.mask
 
 
 class _Models:
@@ -191,22 +201,30 @@ class _Models:
         self.around = Condensed(problem.drawn(outlines(region), step), problem.box)
 
     def at(self, region: kdb.Region) -> _State:
-        spec, w = self.problem.spec, self.problem.windows
+        """A mask in finer units. What is checked are the outlines whose walls move next, vertex by vertex: a round end
+        that is found to be narrow or not by how it is cut into edges was found after every move else."""
         rings = [simplified(ring, _STRAIGHT) for ring in outlines(region, _DBU / _FINER)]
-        rings = [refined(ring, spec.length_scale / 5) for ring in rings if len(ring) > 2]
-        walls = Walls(rings, self.problem.box, spec.length_scale / 2, spec.region.symmetries, self.held)
-        amplitudes, slopes = self._amplitudes(rings)
-        low, high, size = (np.tile(each, len(self.edges)) for each in (w.low, w.high, w.size))
-        targets = _Targets(low, high, size, amplitudes, walls.pulled(slopes))
-        mask = joined(region.transformed(kdb.ICplxTrans(1 / _FINER)), on_mask(self.problem.box, _DBU))
+        rings = [refined(ring, self.problem.spec.length_scale / 5) for ring in rings if len(ring) > 2]
+        rings = [np.round(ring / _DBU * _FINER) / _FINER * _DBU for ring in rings]
+        drawn = _solid(rings).transformed(kdb.ICplxTrans(1 / _FINER))
+        mask = joined(drawn, on_mask(self.problem.box, _DBU))
         report = violations(mask, self.rules)
         self.found += _places(report, self.rules)
-        return self.again(_State(region, mask, report, walls, targets, np.zeros(0), sp.csr_array((0, 0))))
+        return self.of(_Look(rings, mask, report, *self._amplitudes(rings)))
 
-    def again(self, state: _State) -> _State:
-        """The mask by all that has been found so far: what two masks lack is compared by the same places."""
-        room, near = self._rooms(state.walls, [] if state.report.passed else self.found)
-        return replace(state, room=room, near=near)
+    def of(self, look: _Look) -> _State:
+        """The mask by all that was found so far, held where that is due: masks are compared by the same places."""
+        spec, w = self.problem.spec, self.problem.windows
+        walls = Walls(look.outlines, self.problem.box, spec.length_scale / 2, spec.region.symmetries, self.held)
+        low, high, size = (np.tile(each, len(self.edges)) for each in (w.low, w.high, w.size))
+        targets = _Targets(low, high, size, look.amplitude, walls.pulled(look.slope))
+        return _State(look, walls, targets, *self._rooms(walls, [] if look.report.passed else self.found))
+
+    def hold(self, broken: _State) -> bool:
+        """Walls stay where rules were found to be broken; whether any of them moved until now."""
+        new = [place for place in _places(broken.look.report, self.rules) if place not in self.held]
+        self.held = [*self.held, *new]
+        return bool(new)
 
     def _rooms(self, walls: Walls, found: list[Box]) -> tuple[np.ndarray, sp.csr_array]:
         width, space = self.rules.width_um, self.rules.space_um
