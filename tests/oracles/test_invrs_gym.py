@@ -27,7 +27,7 @@ pytestmark = pytest.mark.oracle
 LAYOUTS = Path(__file__).parents[2] / "layouts" / "inverse"
 STEP = 0.01  # um, of the public definition
 WL = (1.27, 1.29)  # um, the middles of both bands
-MIXED = 2e-3
+MIXED = 1e-3
 """Of power. Theirs tells directions apart by E and H half a pixel from each other: some 1e-3 of the amplitude that
 returns is taken for the other direction, and a device of random blobs returns a lot."""
 ORDER = {"power_splitter": [0, 2, 1]}  # theirs counts the outputs from below
