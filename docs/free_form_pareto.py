@@ -62,12 +62,12 @@ def draw(table: dict) -> None:
                 axes.plot(n, p["score"], "o", color="#0072B2", fillstyle="none" if p["findings"] else "full")
             if name in PUBLISHED:
                 axes.plot(*zip(*PUBLISHED[name].items(), strict=True), "s", color="#D55E00", markersize=4)
-                axes.annotate("published, by pixels", (57, 0.68), color="#D55E00", fontsize=8)
+                axes.annotate("published, by pixels", (57, 0.5), color="#D55E00", fontsize=8)
             axes.set_title(name.replace("_", " "))
             axes.set_xlabel("width = space without findings (nm)")
             axes.set_xlim(50, 170)
+            axes.margins(y=0.12)
             axes.annotate("the most there can be", (168, ceiling), fontsize=8, color="#777777", ha="right", va="bottom")
-            axes.margins(y=0.1)
         figure.axes[0].set_ylabel("score of the polygons")
         figure.savefig(HERE / "free_form_pareto.png")
 
