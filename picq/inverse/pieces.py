@@ -217,10 +217,10 @@ def _apply(edges: Any, vectors: Any, *, rule: Rule, shape: tuple[int, int], pull
 
 
 def _product_batched(args: tuple, axes: tuple, **params: Any) -> tuple[jax.Array, int]:
-    edges, vectors = (a if d is batching.not_mapped else jnp.moveaxis(a, d, 0) for a, d in zip(args, axes, strict=True))
-    if axes[0] is batching.not_mapped:
+    edges, vectors = (a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, axes, strict=True))
+    if axes[0] is None:
         return _product.bind(edges, vectors, **params), 0
-    if axes[1] is batching.not_mapped:
+    if axes[1] is None:
         return jax.lax.map(lambda e: _product.bind(e, vectors, **params), edges), 0
     return jax.lax.map(lambda pair: _product.bind(*pair, **params), (edges, vectors)), 0
 
