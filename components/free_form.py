@@ -105,7 +105,7 @@ class FreeForm(Device):
         film, nominal = site.platform.film, site.at(type(site.process)())
         there, here = (t.point(self.saved.cross_section) for t in (site, nominal))
         # the film's index is that of the chip itself: ribs differ in the slab too, which acts as the film does
-        of = lambda p: film.film_index(wl, p.thickness, p.temperature_k)
+        of = lambda p: film.film_index(wl, p.thickness, p.temperature_k, te=self.saved.te)
         return of(there) - of(here)
 
     def cell(self, tech: Technology) -> gf.Component:

@@ -14,6 +14,7 @@ from picq.cli import run_command
 from picq.components import FreeForm
 from picq.design.yaml_source import Source
 from picq.errors import SpecError
+from picq.inverse.appraise import scattering
 from picq.inverse.fabricated import Copies, Copy, _axes
 from picq.inverse.finish import GUIDES
 from picq.inverse.objective import score
@@ -130,6 +131,16 @@ def test_yield_is_the_share_of_widths_beyond_the_root(soi):
     # the worst power is monotonic too, so its median is the power at the median of the widths, between two samples
     near = [10 * np.log10((np.abs(by_hand(problem, w)[:, 1, 0]) ** 2).min()) for w in np.sort(widths)[29:31]]
     assert min(near) - 1e-3 < found.rows[0].percentiles_db["p50"] < max(near) + 1e-3
+
+
+def test_yields_are_of_the_device_that_was_scored(soi):
+    """Scored on a grid half as fine as the search's: in materials matched to it, as the search."""
+    device = broken(surroundings={"step": STEP / 2})
+    problem, none = problem_of(device, soi), with_variation(soi, width_nm=0.0)
+    scored = lambda of, step: float(score(scattering(of, mask(device, of, GUIDES), step), of.windows))
+    fine, found = scored(problem, STEP / 2), spread(device, none, 1).nominal
+    assert found == pytest.approx(scored(problem.matched(STEP), STEP), abs=1e-9)
+    assert abs(found - fine) < 0.6 * abs(scored(problem, STEP) - fine)
 
 
 def test_nothing_varies(soi):

@@ -19,7 +19,7 @@ WIDTH_NM = 25.0
 """Half range of the series in the width of edges: five standard deviations of an e-beam process (``soi220``)."""
 
 INDEX = 0.06
-"""Half range in the core's index: 10 nm of thickness and 50 K of a silicon film of 220 nm."""
+"""Half range in the core's index: for a silicon film of 220 nm 10 nm and 50 K in TE, 6 nm and 10 K in TM."""
 
 _WAVELENGTHS = (7, 13, 25)
 """Points in wavelength that are tried, each set with those of the one before."""

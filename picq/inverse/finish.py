@@ -66,8 +66,7 @@ class Finished:
     """A design as it is drawn.
 
     Attributes:
-        latent: density of the finest grid.
-        pixels: score of that density with sharp edges, before it was drawn.
+        pixels: score of the search's density with sharp edges, before it was drawn.
         region: mask with guides, database units.
         report: of the rules.
         rounds: what each look found.
@@ -75,7 +74,6 @@ class Finished:
         s: of the mask, [wl, out, in], see ``appraise.scattering``.
     """
 
-    latent: np.ndarray
     pixels: float
     region: kdb.Region
     report: Report
@@ -154,7 +152,7 @@ def finish(problem: Problem, latent: np.ndarray, watch: Watch = lambda *_: None)
     mask = best
     if (fine := problem.spec.mask_step) != step:
         mask = look(f"the same on {fine:g} um", mask.region, on=fine)
-    return Finished(latent, pixels, mask.region, mask.report, tuple(rounds), mask.score, mask.s)
+    return Finished(pixels, mask.region, mask.report, tuple(rounds), mask.score, mask.s)
 
 
 class _Mask(NamedTuple):

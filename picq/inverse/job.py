@@ -15,14 +15,15 @@ from picq.design.progress import Progress, silent
 from picq.design.progress import Report as Listener
 from picq.design.result import versions, write_whole
 from picq.errors import SpecError
-from picq.inverse.appraise import check_ports, places, scattering, series, worst
+from picq.inverse.appraise import places, scattering, series, worst
 from picq.inverse.contour import outlines
+from picq.inverse.feasible import check
 from picq.inverse.finish import Finished, finish
 from picq.inverse.objective import score
 from picq.inverse.plots import draw_search
 from picq.inverse.problem import Problem
 from picq.inverse.saved import Saved
-from picq.inverse.search import Point, explore, exploring, recipe, search
+from picq.inverse.search import Grid, Point, explore, exploring, recipe, search
 from picq.inverse.spec import FreeFormSpec, load_free_form
 from picq.technology import Technology
 
@@ -52,13 +53,12 @@ class FreeFormJob:
         """The job of a specification, after finding what cannot be simulated.
 
         Raises:
-            SpecError: ports that do not guide what they should, contradictory targets.
+            SpecError: what ``picq.inverse.feasible`` finds; channels that are not there, contradictory targets.
         """
         tech = catalogue.technology(spec.technology)
         problem = Problem.of(spec, tech)
         _ = problem.windows
-        _ = problem.condensed(spec.search.steps[0]).simulation.channels  # ports guide what they should
-        check_ports(problem, tech)
+        check(problem, tech)
         return cls(spec, tech, problem)
 
     def search(
@@ -85,7 +85,7 @@ class FreeFormJob:
         point = _loaded(checkpoint, self.spec) if resume else Point(0, 0, self._explore(report))
         total = sum(stage.iterations for stage in plan)
         done = sum(stage.iterations for stage in plan[: point.stage]) + point.iteration
-        latent = point.latent
+        latent, grid = point.latent, None
         for now, figures in search(self.problem, plan, point):
             latent, done = now.latent, done + 1
             history.append((now.stage, figures.score, figures.solid + figures.void))
@@ -94,9 +94,11 @@ class FreeFormJob:
             if checkpoint is not None and (done % _EVERY == 0 or last):
                 _save(checkpoint, now, self.spec)
             if watch is not None and (done % _EVERY == 0 or last):
-                density = self.problem.density(plan[now.stage].step)
-                beta = plan[now.stage].beta[1]
-                picture = draw_search(history, np.asarray(density.projected(latent, beta)), f"iteration {done}")
+                stage = plan[now.stage]
+                grid = grid if grid is not None and grid.step == stage.step else Grid(self.problem, stage.step)
+                filled = np.asarray(grid.density.projected(latent, stage.beta[1]))
+                s = np.asarray(grid.region.scattering(grid.problem.permittivity(filled)))
+                picture = draw_search(self.problem, history, filled, s, f"iteration {done}")
                 write_whole(watch / "search.png", picture)
         return latent
 
@@ -156,7 +158,7 @@ def _loaded(path: Path | None, spec: FreeFormSpec) -> Point:
             digest = str(d["digest"])
             moments = tuple(d[f"moment{i}"] for i in range(sum(name.startswith("moment") for name in d.files)))
             point = Point(int(d["stage"]), int(d["iteration"]), d["latent"], moments)
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise SpecError(f"the checkpoint {path.name} is damaged", got=error, remedy="run without --resume") from error
     if digest != spec.digest():
         raise SpecError(

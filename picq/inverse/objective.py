@@ -86,19 +86,20 @@ def windows(targets: tuple[Target, ...], names: tuple[tuple[str, int], ...], wl:
 
 
 def _check_together(w: Windows, names: tuple[tuple[str, int], ...], wl: np.ndarray) -> None:
-    """A passive device sends out no more than comes in, and one power has one value."""
-    for at in {(int(p[0]), int(p[2])) for p in w.place}:
-        rows = (w.place[:, 0] == at[0]) & (w.place[:, 2] == at[1])
-        needed = {}
-        for sink, low, high in zip(w.place[rows, 1], w.low[rows], w.high[rows], strict=True):
-            least, most = needed.get(sink, (0.0, 1.0))
-            needed[sink] = max(least, low), min(most, high)
-        least = sum(low for low, _ in needed.values())
-        empty = [_at(names[sink]) for sink, (low, high) in needed.items() if low > high]
+    """One power has one value, the same both ways, and a passive device sends out no more than comes in."""
+    needed: dict[tuple[int, frozenset[int]], tuple[float, float]] = {}
+    for (at, *ends), low, high in zip(w.place.tolist(), w.low, w.high, strict=True):
+        least, most = needed.get((at, frozenset(ends)), (0.0, 1.0))
+        needed[at, frozenset(ends)] = max(least, low), min(most, high)
+    for at, channel in {(at, end) for at, ends in needed for end in ends}:
+        mine = {ends: window for (w, ends), window in needed.items() if w == at and channel in ends}
+        least = sum(low for low, _ in mine.values())
+        empty = [" and ".join(_at(names[i]) for i in sorted(ends)) for ends, (low, high) in mine.items() if low > high]
         if least > 1 or empty:
+            few = f"no power left for {empty[0]}, which is the same both ways" if empty else ""
             raise SpecError(
-                f"targets contradict each other at {wl[at[0]]:g} um, light from {_at(names[at[1]])}",
-                got=f"{least:.3f} of the power to come out at least" if least > 1 else f"none left for {empty[0]}",
+                f"targets contradict each other at {wl[at]:g} um, light from or to {_at(names[channel])}",
+                got=few or f"{least:.3f} of the power asked for at least",
                 allowed="1 of it together, and one window for each power",
                 remedy="loosen one of them, or ask for them at different wavelengths",
             )

@@ -62,24 +62,28 @@ def _shape(axes: Axes, region: kdb.Region, *, face: str, edge: str) -> None:
 
 def draw_spectra(problem: Problem, wl: np.ndarray, s: np.ndarray) -> bytes:
     """Power of all targets' channels at ``wl`` [um] in dB, with what was asked; S [wl, out, in]."""
-    names = [(name, order) for name, port in problem.spec.ports.items() for order in port.modes]
     with mpl.rc_context(GRIDDED):
         canvas = Canvas(figsize=(6.4, 3.8), layout="constrained")
         axes = canvas.subplots()
-        lines = dict.fromkeys((t.source, t.sink) for t in problem.targets)
-        for (source, sink), colour in zip(lines, _COLOURS * len(lines), strict=False):
-            power = np.abs(s[:, names.index(sink), names.index(source)]) ** 2
-            label = f"{_at(source)} to {_at(sink)}"
-            axes.plot(1e3 * wl, _db(power), color=colour, lw=1.8, label=label)
-            for target in problem.targets:
-                if (target.source, target.sink) == (source, sink):
-                    _bounds(axes, target, 1e3 * wl, colour)
-        axes.set_xlabel("wavelength (nm)")
-        axes.set_ylabel("power (dB)")
-        axes.set_ylim(max(_FLOOR_DB, axes.get_ylim()[0]), 1.0)
-        axes.margins(x=0)
+        _spectra(axes, problem, wl, s)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="light")
         return _png(canvas)
+
+
+def _spectra(axes: Axes, problem: Problem, wl: np.ndarray, s: np.ndarray, marker: str = "") -> None:
+    names = [(name, order) for name, port in problem.spec.ports.items() for order in port.modes]
+    lines = dict.fromkeys((t.source, t.sink) for t in problem.targets)
+    for (source, sink), colour in zip(lines, _COLOURS * len(lines), strict=False):
+        power = np.abs(s[:, names.index(sink), names.index(source)]) ** 2
+        label = f"{_at(source)} to {_at(sink)}"
+        axes.plot(1e3 * wl, _db(power), color=colour, lw=1.8, marker=marker, ms=4, label=label)
+        for target in problem.targets:
+            if (target.source, target.sink) == (source, sink):
+                _bounds(axes, target, 1e3 * wl, colour)
+    axes.set_xlabel("wavelength (nm)")
+    axes.set_ylabel("power (dB)")
+    axes.set_ylim(max(_FLOOR_DB, axes.get_ylim()[0]), 1.0)
+    axes.margins(x=0)
 
 
 def _bounds(axes: Axes, target: Target, nm: np.ndarray, colour: str) -> None:
@@ -92,12 +96,15 @@ def _bounds(axes: Axes, target: Target, nm: np.ndarray, colour: str) -> None:
             axes.fill_between([left, right], level, level + beyond * 2, color=colour, alpha=0.12, lw=0)
 
 
-def draw_search(history: Sequence[tuple[int, float, float]], filled: np.ndarray, title: str) -> bytes:
-    """Score and what is too narrow over the iterations (stage, score, violation), and the density [nx, ny] now."""
+def draw_search(
+    problem: Problem, history: Sequence[tuple[int, float, float]], filled: np.ndarray, s: np.ndarray, title: str
+) -> bytes:
+    """Score and what is too narrow over the iterations (stage, score, violation); the density [nx, ny] now, and its
+    spectra, S [wl, out, in] at the wavelengths of the search."""
     stage, score, narrow = (np.array(column) for column in zip(*history, strict=True))
     with mpl.rc_context(GRIDDED):
-        canvas = Canvas(figsize=(8.4, 3.6), layout="constrained")
-        axes, picture = canvas.subplots(1, 2, width_ratios=(3, 2))
+        canvas = Canvas(figsize=(12.0, 3.6), layout="constrained")
+        axes, picture, spectra = canvas.subplots(1, 3, width_ratios=(3, 2, 2.6))
         axes.plot(score, color=_COLOURS[0], lw=1.4)
         axes.set_ylim(max(-1.0, float(score.min())), 1.02)
         axes.set_xlabel("iteration")
@@ -111,6 +118,8 @@ def draw_search(history: Sequence[tuple[int, float, float]], filled: np.ndarray,
         picture.imshow(filled.T, origin="lower", cmap="Greys", vmin=0, vmax=1)
         picture.set_title(title)
         picture.set_axis_off()
+        _spectra(spectra, problem, problem.wl, s, marker="o")
+        spectra.legend(fontsize=7)
         return _png(canvas)
 
 

@@ -305,6 +305,8 @@ def _shifts(here: _State, most: float) -> tuple[np.ndarray, float, float]:
     """The field of shifts that gains most, none larger than ``most`` um; the gain if all were linear; what a um that
     distances lack costs."""
     planes, values = here.targets.planes()
+    if not planes.shape[1]:  # all walls are held, or lie on the border
+        return np.zeros(0), 0.0, _DEAR
     steepest = np.abs(planes[values > values.max() - 1e-9]).max()
     dear, count, rooms = _DEAR * steepest, planes.shape[1], here.room.size
     slope, near = sp.csr_array(planes), here.near

@@ -6,7 +6,7 @@ layers, the room that the specification gives.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -23,9 +23,6 @@ from picq.inverse.spec import SIDES, FreeFormSpec, PortSection
 from picq.optics.profile import principal_indices
 from picq.technology import Technology
 
-_RADIUS = 1.5
-"""Of the filter, in length scales: Zhou et al., CMAME 293, 266 (2015), sec. 4, and usual since."""
-
 _LANDING = (0.5, 1.0)
 """Depth and breadth beside a guide, in radii of the filter, of what is fixed where it meets the region.
 
@@ -41,6 +38,9 @@ class Problem:
         spec: what was asked.
         core, cladding: relative permittivities at the wavelengths, [wl].
     """
+
+    FILTER: ClassVar[float] = 1.5
+    """Radius of the filter in length scales: Zhou et al., CMAME 293, 266 (2015), sec. 4, and usual since."""
 
     spec: FreeFormSpec
     core: np.ndarray
@@ -65,7 +65,7 @@ class Problem:
     @property
     def radius(self) -> float:
         """Of the filter, um."""
-        return _RADIUS * self.spec.length_scale
+        return self.FILTER * self.spec.length_scale
 
     @cached_property
     def room(self) -> Box:

@@ -1,4 +1,4 @@
-"""Design rules of free-form regions: what violates them, where that is on the pixels, and the nearest legal shape.
+"""Design rules of free-form regions: what violates them, and where that is on the pixels.
 
 Regions are KLayout's, in database units; boxes and steps in um. What is asked and how it is measured is the sign-off's
 own check (``picq.signoff.drc``).

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from errno import EISDIR
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,11 @@ class Saved:
         names = list(self.ports)
         return tuple((a, b) for i, a in enumerate(names) for b in names[i:])
 
+    @property
+    def te(self) -> bool:
+        """Whether H is out of the plane, so that the film has its index for TE."""
+        return self.provenance.get("specification", {}).get("polarisation", "hz") == "hz"
+
     def tables(self, pair: tuple[str, str]) -> tuple[Table, Table]:
         """Real and imaginary part of an entry of S."""
         names = list(self.ports)
@@ -113,6 +119,8 @@ def load_saved(path: Path | str) -> Saved:
     path = Path(path)
     try:
         stamp = path.stat().st_mtime_ns
+        if not path.is_file():
+            raise IsADirectoryError(EISDIR, "this is a folder")
     except OSError as error:
         raise SpecError(
             f"there is no free-form device '{path}'",

@@ -32,7 +32,7 @@ _NOISE = 0.1
 _WIDE = 0.5
 """Of power: size of the windows of a search that is to heed them all alike."""
 
-_MARGIN = 1.2
+MARGIN = 1.2
 """Of the widths that are asked of the density over the rules': tips and dots are narrower than bars of their crest."""
 
 
@@ -83,13 +83,13 @@ def recipe(problem: Problem) -> list[Stage]:
     """The stages for a problem's grids."""
     steps, effort = problem.spec.search.steps, problem.spec.search.effort
     count = lambda n: max(5, round(n * effort))
-    middle, fine = steps[min(1, len(steps) - 1)], steps[-1]
+    middle = steps[min(1, len(steps) - 1)]
     drawn = (np.inf, np.inf)
     return [
         Stage(middle, (12.0, 48.0), False, count(80), 0.05, (0.2, 0.1), (0.0, 0.01), (_WIDE, _WIDE)),
         Stage(middle, (48.0, 96.0), True, count(120), 0.03, (0.1, 0.05), (0.01, 0.1), (_WIDE, 0.0)),
         Stage(middle, drawn, True, count(80), 0.004, (0.05, 0.03), (0.1, 0.1)),
-        Stage(fine, drawn, True, count(30), 0.004, (0.03, 0.02), (0.1, 0.1)),
+        *(Stage(fine, drawn, True, count(30), 0.004, (0.03, 0.02), (0.1, 0.1)) for fine in steps[2:] or steps[-1:]),
     ]
 
 
@@ -165,7 +165,7 @@ class Grid:
         more = wider or Weights(nowhere, nowhere)
         limit = lambda length: np.minimum(length, WIDEST * radius)
         return crests(
-            limit(_MARGIN * rules.width * (1 + more.solid)), limit(_MARGIN * rules.space * (1 + more.void)), radius
+            limit(MARGIN * rules.width * (1 + more.solid)), limit(MARGIN * rules.space * (1 + more.void)), radius
         )
 
     def descend(
@@ -200,7 +200,7 @@ class Grid:
 
 
 def explore(problem: Problem, stage: Stage, tell: Callable[[int, np.ndarray, Figures], None]) -> np.ndarray:
-    """The best of some starts, by the score at their end: latent density of the stage's grid.
+    """The best of some starts, by the score before their last step: latent density of the stage's grid.
 
     Every second one is descended with wide windows: it heeds a transmission as much as a crosstalk, and finds its way
     where the narrow windows of crosstalks lead to designs that scatter all light away.

@@ -16,7 +16,7 @@ One YAML file that has ``region`` in place of a circuit; all lengths in um, powe
       - {from: o1, to: o2@1, min_db: -0.5}            # wl_um: [first, last] where it is not all of them
     rules: {width: 0.1, space: 0.1}                   # of the mask; area and angle_deg have defaults
     surroundings: {guide: 0.72, side: 0.4, port: 0.04, span: 1.52}
-    search: {steps: [0.04, 0.02, 0.01], iterations: [60, 60, 40]}
+    search: {steps: [0.04, 0.02, 0.01], starts: 8}
     seed: 1
 """
 
@@ -28,12 +28,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from picq.design.yaml_source import Section, Source, name_of, number, one_of, refuse, validated
 from picq.errors import SpecError
 from picq.inverse.density import Symmetry
 
 Length = Annotated[float, number("um", above=0)]
+_WAVELENGTH = number("um", above=0)
 SIDES = {"east": 0, "north": 90, "west": 180, "south": 270}
 
 
@@ -104,7 +106,7 @@ class RulesSection(Section):
     width: Length
     space: Length
     area: Annotated[float, number("um²", above=0)] | None = None
-    angle_deg: Annotated[float, number("degrees", above=0, below=120)] = 60.0
+    angle_deg: Annotated[float, number("degrees", above=0, below=90)] = 60.0
     source: str = "the specification"
 
 
@@ -180,8 +182,15 @@ class FreeFormSpec(Section):
         if not isinstance(value, dict):
             return value
         if set(value) != {"start", "stop", "points"}:
-            raise refuse("a range of wavelengths", got=", ".join(value), allowed="{start, stop, points}")
-        return tuple(float(wl) for wl in np.linspace(float(value["start"]), float(value["stop"]), int(value["points"])))
+            raise refuse("a range of wavelengths", got=", ".join(map(str, value)), allowed="{start, stop, points}")
+        kinds = {"start": _WAVELENGTH, "stop": _WAVELENGTH, "points": number("", least=2, most=1000, whole=True)}
+        checked = {}
+        for key, kind in kinds.items():
+            try:
+                checked[key] = kind.func(value[key])  # pyright: ignore[reportCallIssue]
+            except PydanticCustomError as error:
+                raise refuse(**{**(error.context or {}), "at": (key,)}) from None
+        return tuple(map(float, np.linspace(checked["start"], checked["stop"], int(checked["points"]))))
 
     @model_validator(mode="after")
     def _consistent(self) -> "FreeFormSpec":
@@ -232,6 +241,10 @@ class FreeFormSpec(Section):
         """The larger of the smallest width and space, um: of the filter."""
         return max(self.rules.width, self.rules.space)
 
+    def place(self, at: tuple[str | int, ...]) -> str:
+        """File, line and path of an entry."""
+        return self._source.place(at)
+
     def channel(self, text: str, at: tuple[str | int, ...]) -> tuple[str, int]:
         """Port and order of ``port`` (its first mode) or ``port@order``.
 
@@ -246,7 +259,7 @@ class FreeFormSpec(Section):
             if order.isdigit() and int(order) in modes:
                 return name, int(order)
         known = ", ".join(f"{n}@{m}" for n, p in self.ports.items() for m in p.modes)
-        raise SpecError(f"{self._source.place(at)}: no such channel", got=text, allowed=known)
+        raise SpecError(f"{self.place(at)}: no such channel", got=text, allowed=known)
 
     def digest(self) -> str:
         """SHA-256 of all that it says; comments and order of the YAML do not count."""

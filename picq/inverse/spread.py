@@ -3,7 +3,8 @@
 A sample is a chip of the technology's variation, as in the tolerance analysis of circuits, with one place: all edges of
 device and guides move by half of the change of width, and thickness and temperature change the film's index. Where
 ``materials`` are given, which belong to no film, only edges move. Each is solved at all wavelengths of the
-specification on the grid of the mask (``fabricated``); the third dimension, rough edges and slanted walls are not in
+specification on the finest grid of the search (``fabricated``), in the materials that match it to the grid of the
+score; the third dimension, rough edges and slanted walls are not in
 it.
 """
 
@@ -135,7 +136,7 @@ class Spread:
             if self.checked
             else "every sample solved as a whole"
         )
-        return "\n".join([*lines, f"  in two dimensions, guides and device on the mask's grid; {how}"])
+        return "\n".join([*lines, f"  in two dimensions, guides and device on the finest grid of the search; {how}"])
 
     def save(self, path: Path) -> None:
         """Write as JSON, whole or not at all; equal results give equal bytes."""
@@ -162,7 +163,8 @@ def spread(saved: Saved, tech: Technology, samples: int = 1000, seed: int = 1, r
         raise SpecError("the device is of another technology", got=tech.name, allowed=saved.technology)
     spec = specification(saved)
     problem = Problem.of(spec, tech)
-    copies, w = Copies(problem, mask(saved, problem, GUIDES), spec.search.steps[-1]), problem.windows
+    step, w = spec.search.steps[-1], problem.windows
+    copies = Copies(problem.matched(step), mask(saved, problem, GUIDES), step)
     offsets = _offsets(tech, problem, samples, seed)
     made = [_copy(problem, tech, {q: float(v[i]) for q, v in offsets.items()}) for i in range(samples)]
     scores: list[float] = []
@@ -213,8 +215,9 @@ def _offsets(tech: Technology, problem: Problem, samples: int, seed: int) -> dic
 
 def _copy(problem: Problem, tech: Technology, offsets: Mapping[str, float]) -> Copy:
     """A chip's device."""
-    made = permittivities(problem.spec, tech.at(Process(**offsets)), problem.wl)
-    return Copy(offsets.get("width_nm", 0.0), *made)
+    spec = problem.spec
+    made = Problem(spec, *permittivities(spec, tech.at(Process(**offsets)), problem.wl)).matched(spec.search.steps[-1])
+    return Copy(offsets.get("width_nm", 0.0), made.core, made.cladding)
 
 
 def _row(problem: Problem, number: int, far: np.ndarray, power: np.ndarray) -> Row:

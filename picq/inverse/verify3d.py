@@ -274,7 +274,7 @@ def judged(
             allowed=f"{float(allowed.flat[np.argmax(sums)]):.4f}, with the estimated error",
             remedy="use finer steps, or enlarge `surroundings.span`",
         )
-    flat = np.abs(problem.drawn(space.outlines, problem.spec.search.steps[-1]).solve()[0]) ** 2
+    flat = np.abs(problem.drawn(space.outlines, problem.spec.mask_step).solve()[0]) ** 2
     w, rows = problem.windows, []
     far = np.asarray(distances(np.sqrt(powers[-1]), w))
     for number, target in enumerate(problem.targets):
