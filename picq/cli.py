@@ -22,6 +22,7 @@ from picq.cli_shared import (
     console,
     hand_over,
     loaded,
+    pin_blas,
     progress,
     say,
     show_design,
@@ -109,15 +110,19 @@ def run(
     verify3d: Annotated[
         bool, typer.Option("--verify3d", help="of a free-form device: in three dimensions too, as `picq verify3d` does")
     ] = False,
+    backend: Annotated[
+        str, typer.Option("--backend", help="of a free-form device's field solver: superlu, or pardiso with picq[mkl]")
+    ] = "superlu",
     as_json: Json = False,
 ) -> int:
     """The main job: optimise, place and route, sample the tolerances, check, export; or a free-form device."""
+    pin_blas()
     from picq.design.yaml_source import Source
     from picq.inverse.spec import is_free_form
 
     if is_free_form(Source.read(spec)):
-        return cli_inverse.run(spec, out, _work(out), resume, watch, verify3d, as_json)
-    for name, given in (("--watch", watch), ("--verify3d", verify3d)):
+        return cli_inverse.run(spec, out, _work(out), resume, watch, verify3d, backend, as_json)
+    for name, given in (("--watch", watch), ("--verify3d", verify3d), ("--backend", backend != "superlu")):
         if given:
             raise SpecError(f"{name} is for free-form devices", got=spec.name, remedy="leave it out")
     from picq.job import Job

@@ -1,20 +1,17 @@
 """Commands about free-form devices."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-def run(spec: Path, out: Path, work: Path, resume: bool, watch: bool, in_space: bool, as_json: bool) -> int:
+def run(
+    spec: Path, out: Path, work: Path, resume: bool, watch: bool, in_space: bool, backend: str, as_json: bool
+) -> int:
     """Search, draw, repair, check (``in_space``: in three dimensions too) and export a free-form device."""
     from picq.cli_shared import progress, say
-
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # wavelengths run side by side: BLAS's own threads get in the way
     from picq.inverse.bundle import DEVICE, export
     from picq.inverse.job import FreeFormJob
     from picq.inverse.scene3d import Space
@@ -22,7 +19,7 @@ def run(spec: Path, out: Path, work: Path, resume: bool, watch: bool, in_space: 
     from picq.signoff.export import refuse_strangers
 
     refuse_strangers(out)
-    job = FreeFormJob.read(spec)
+    job = FreeFormJob.read(spec, backend)
     pixels = job.problem.density(job.spec.search.steps[-1]).shape
     say(f"{job.spec.name} on {job.tech.name}: {pixels[0]} x {pixels[1]} pixels, seed {job.spec.seed}")
     if in_space:  # refused before the search, not after it
@@ -64,7 +61,7 @@ def verify3d(
     from picq.errors import SpecError
     from picq.inverse.saved import load_saved
     from picq.inverse.scene3d import Space
-    from picq.inverse.verify3d import estimate, verify
+    from picq.inverse.verify3d import estimate, require, verify
 
     try:
         grids = tuple(float(step) for step in steps.split(","))
@@ -72,6 +69,7 @@ def verify3d(
         raise SpecError("steps", got=steps, allowed="numbers in um, e.g. 0.04,0.02") from None
     saved = load_saved(device)
     tech = catalogue.technology(saved.technology)
+    require()
     say(estimate(Space.of(saved, tech), grids).text())
     with progress() as report:
         found = verify(saved, tech, grids, report)
@@ -86,9 +84,9 @@ def spread(
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on stdout")] = False,
 ) -> int:
     """Yield of a free-form device over width, thickness and temperature, every sample through the field solver."""
-    from picq.cli_shared import hand_over, progress
+    from picq.cli_shared import hand_over, pin_blas, progress
 
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as for `run`
+    pin_blas()
     from picq import catalogue
     from picq.inverse.saved import load_saved
     from picq.inverse.spread import spread as sample

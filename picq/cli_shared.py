@@ -1,6 +1,7 @@
 """What the commands share: options, and how results are shown: to people on stderr, to machines on stdout."""
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,6 +47,11 @@ def hand_over(found: Any, what: str, out: Path | None, as_json: bool) -> int:
         print(json.dumps(found.as_dict(), indent=2, sort_keys=True))
     say(found.text())
     return 0
+
+
+def pin_blas() -> None:
+    """One thread for numpy's BLAS, before it is loaded: wavelengths run side by side, and more get in the way."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def say(text: str) -> None:

@@ -30,6 +30,11 @@ def worth(of: Problem, mask: kdb.Region) -> float:
     return float(score(scattering(of, mask, STEP), of.windows))
 
 
+def mask_corners(mask: kdb.Region) -> list[tuple[float, float]]:
+    """Anticlockwise, um."""
+    return [(p.x * 0.001, p.y * 0.001) for p in mask[0].each_point_hull()][::-1]
+
+
 def quiet(*_) -> None:
     pass
 
@@ -88,6 +93,17 @@ def test_walls_that_do_not_move_are_the_same_mask():
         there = models.at(_solid(here.walls.moved(np.zeros(here.walls.basis.shape[1]))))
         assert (there.look.mask ^ here.look.mask).is_empty()
         here = there
+
+
+def test_guides_stay_where_walls_go_straight_on_into_them():
+    """The outline of a straight guide has no corner at the region's border, and what moves within moves it there."""
+    asked, mask = problem(), region((-4.01, -0.2, 4.03, 0.2))
+    here = _Models(asked, mask, rules_of(asked), STEP).at(_solid([np.array([*mask_corners(mask)])]))
+    shifts = np.random.default_rng(1).uniform(-0.01, 0.01, here.targets.planes()[0].shape[1])
+    moved = _solid(here.walls.moved(shifts)).transformed(kdb.ICplxTrans(1 / _FINER))
+    frame = kdb.Region(kdb.DBox(*asked.box).to_itype(0.001))
+    assert ((moved - frame) ^ (mask - frame)).is_empty()
+    assert not (moved ^ mask).is_empty()
 
 
 def test_a_place_is_held_once():

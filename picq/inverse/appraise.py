@@ -9,7 +9,7 @@ import numpy as np
 from picq.errors import SpecError
 from picq.inverse.contour import outlines
 from picq.inverse.objective import distances
-from picq.inverse.problem import Problem, permittivities
+from picq.inverse.problem import Problem
 from picq.inverse.saved import PortPlace
 from picq.inverse.spec import SIDES
 from picq.optics.table import Variable
@@ -103,7 +103,7 @@ def series(problem: Problem, tech: Technology, region: kdb.Region, step: float) 
     first = np.cumsum([0, *(len(p.modes) for p in problem.ports[:-1])])
 
     def at(wl: np.ndarray, width_nm: float, index: float, step: float) -> np.ndarray:
-        moved = problem_at(problem.spec.model_copy(update={"wl_um": tuple(wl)}), tech, index)
+        moved = problem.at(tech, index, wl)
         moved = moved if step > finest else moved.matched(step)  # the coarser grid tells the error as it is
         found = scattering(moved, grown(region, width_nm), step, 0.001 / _FINER)
         return found[np.ix_(np.arange(wl.size), first, first)]
@@ -136,7 +136,7 @@ def check_ports(problem: Problem, tech: Technology) -> None:
     for guide in problem.guides(_FAR):
         guides.insert(kdb.DBox(*guide).to_itype(0.001))
     for sign in (-1, 1):
-        moved = problem_at(problem.spec, tech, sign * INDEX)
+        moved = problem.at(tech, sign * INDEX)
         walls = outlines(grown(guides, sign * WIDTH_NM), 0.001 / _FINER)
         _ = moved.drawn(walls, problem.spec.search.steps[-1]).channels
 
@@ -163,11 +163,6 @@ def _excess(coefficients: np.ndarray) -> float:
         basis = np.polynomial.chebyshev.chebvander(np.linspace(-1, 1, 2 * n + 1), n - 1)
         s = np.moveaxis(np.tensordot(basis, s, (1, axis)), 0, axis)
     return max(0.0, float(np.linalg.norm(s, 2, axis=(-2, -1)).max()) - 1) + _HAIR
-
-
-def problem_at(spec, tech: Technology, index: float) -> Problem:
-    """The problem of ``spec`` with the core's index off by ``index``."""
-    return Problem(spec, *permittivities(spec, tech, np.array(spec.wl_um), index))
 
 
 def grown(region: kdb.Region, width_nm: float) -> kdb.Region:

@@ -13,7 +13,7 @@ interpolated as here by less than 1e-4. ``Copies.solved`` measures it on every r
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -126,7 +126,7 @@ class Copies:
         return self._simulation(copy).solve()[0]
 
     def _simulation(self, copy: Copy) -> Simulation:
-        problem = Problem(self.problem.spec, copy.core, copy.cladding)
+        problem = replace(self.problem, core=copy.core, cladding=copy.cladding)
         return problem.drawn(outlines(grown(self.region, copy.width_nm), _FINE), self.step)
 
     @cached_property

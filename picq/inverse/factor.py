@@ -41,8 +41,8 @@ def solve(matrix: sp.csc_array, b: np.ndarray, backend: Backend = "superlu", *, 
     return superlu(matrix, "NATURAL" if ordered else "MMD_AT_PLUS_A").solve(b.astype(complex))
 
 
-def check_backend(backend: str) -> None:
-    """Refuse a backend that is not there.
+def checked_backend(backend: str) -> Backend:
+    """``backend``, if it is there.
 
     Raises:
         SpecError: unknown, or not installed.
@@ -53,3 +53,4 @@ def check_backend(backend: str) -> None:
         from picq.inverse import pardiso
 
         pardiso.library()
+    return backend  # pyright: ignore[reportReturnType]

@@ -57,6 +57,7 @@ def _check_grids(problem: Problem) -> None:
     """All lengths are whole numbers of the pixels that are ever used."""
     spec, s = problem.spec, problem.spec.surroundings
     taken = {port.side for port in spec.ports.values()}
+    lengths: list[tuple[tuple[str | int, ...], float]]
     lengths = [(("region", "size", axis), length) for axis, length in enumerate(spec.region.size)]
     lengths.append((("surroundings", "guide"), s.guide))
     if len(taken) < 4:

@@ -107,9 +107,14 @@ def finish(problem: Problem, latent: np.ndarray, watch: Watch = lambda *_: None)
     asked, length, step = deck(rules), problem.spec.length_scale, problem.spec.search.steps[-1]
     wider = Weights(np.zeros(grid.density.shape), np.zeros(grid.density.shape))
     rounds: list[Round] = []
+    bars = kdb.Region([on_mask(guide, _DBU) for guide in problem.guides(GUIDES)])
 
     def look(what: str, region: kdb.Region, on: float = step) -> _Mask:
-        region = as_written(region, on_mask(problem.box, _DBU))
+        frame = on_mask(problem.box, _DBU)
+        region = (
+            as_written(region, frame) & kdb.Region(frame)
+        ) + bars  # as a chip has it: guides and nothing else beyond
+        region.merge()
         report = violations(region, rules)
         s = scattering(problem.matched(on), region, on)
         rounds.append(Round(what, float(score(s, problem.windows)), report.counts()))

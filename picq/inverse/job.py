@@ -17,6 +17,7 @@ from picq.design.result import versions, write_whole
 from picq.errors import SpecError
 from picq.inverse.appraise import places, scattering, series, worst
 from picq.inverse.contour import outlines
+from picq.inverse.factor import checked_backend
 from picq.inverse.feasible import check
 from picq.inverse.finish import Finished, finish
 from picq.inverse.objective import score
@@ -40,23 +41,27 @@ class FreeFormJob:
     problem: Problem
 
     @classmethod
-    def read(cls, path: Path) -> "FreeFormJob":
+    def read(cls, path: Path, backend: str = "superlu") -> "FreeFormJob":
         """Read a specification file, and find what cannot be simulated.
 
+        Args:
+            path: of the file.
+            backend: of the field solver, see ``factor.solve``.
+
         Raises:
-            SpecError: an entry is wrong; names its place in the file.
+            SpecError: an entry is wrong; names its place in the file. The backend is not there.
         """
-        return cls.of(load_free_form(path))
+        return cls.of(load_free_form(path), backend)
 
     @classmethod
-    def of(cls, spec: FreeFormSpec) -> "FreeFormJob":
+    def of(cls, spec: FreeFormSpec, backend: str = "superlu") -> "FreeFormJob":
         """The job of a specification, after finding what cannot be simulated.
 
         Raises:
             SpecError: what ``picq.inverse.feasible`` finds; channels that are not there, contradictory targets.
         """
         tech = catalogue.technology(spec.technology)
-        problem = Problem.of(spec, tech)
+        problem = Problem.of(spec, tech, checked_backend(backend))
         _ = problem.windows
         check(problem, tech)
         return cls(spec, tech, problem)

@@ -26,7 +26,7 @@ def library() -> ctypes.CDLL:
     Raises:
         SpecError: the wheel is not installed, or its library does not load.
     """
-    remedy = "pip install mkl (Linux and Windows on x86-64), or choose backend 'superlu'"
+    remedy = "pip install 'picq[mkl]' (Linux and Windows on x86-64), or choose the backend superlu"
     try:
         found = [f for f in metadata.files("mkl") or () if "mkl_rt" in f.name and f.suffix != ".lib"]
     except metadata.PackageNotFoundError:

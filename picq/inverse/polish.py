@@ -204,7 +204,8 @@ class _Models:
         """A mask in finer units. What is checked are the outlines whose walls move next, vertex by vertex: a round end
         that is found to be narrow or not by how it is cut into edges was found after every move else."""
         rings = [simplified(ring, _STRAIGHT) for ring in outlines(region, _DBU / _FINER)]
-        rings = [refined(ring, self.problem.spec.length_scale / 5) for ring in rings if len(ring) > 2]
+        rings = [_with_crossings(ring, self.problem.box) for ring in rings if len(ring) > 2]
+        rings = [refined(ring, self.problem.spec.length_scale / 5) for ring in rings]
         rings = [np.round(ring / _DBU * _FINER) / _FINER * _DBU for ring in rings]
         drawn = _solid(rings).transformed(kdb.ICplxTrans(1 / _FINER))
         mask = joined(drawn, on_mask(self.problem.box, _DBU))
@@ -280,6 +281,16 @@ class _Models:
             return value, jax.vmap(pull)(jnp.eye(value.size))[0]
 
         return jax.jit(both)
+
+
+def _with_crossings(ring: np.ndarray, box: Box) -> np.ndarray:
+    """An outline with a vertex wherever it crosses the lines of the region's border: vertices stay there, and so does
+    every guide beyond, also where a wall goes straight on into it."""
+    starts, ends, points = ring, np.roll(ring, -1, axis=0), []
+    for a, b in zip(starts, ends, strict=True):
+        lines = [(line - a[axis]) / (b - a)[axis] for axis in (0, 1) if b[axis] != a[axis] for line in box[axis::2]]
+        points += [a, *(a + t * (b - a) for t in sorted(t for t in lines if 0 < t < 1))]
+    return np.array(points)
 
 
 def _solid(rings: list[np.ndarray]) -> kdb.Region:

@@ -14,6 +14,8 @@ import numpy as np
 from picq.errors import SpecError
 from picq.inverse.condense import Condensed
 from picq.inverse.density import Density, margin, orbit
+from picq.inverse.factor import Backend
+from picq.inverse.fdfd import Coefficients
 from picq.inverse.grid import Box, Domain
 from picq.inverse.objective import Target, Windows, windows
 from picq.inverse.ports import Port
@@ -37,6 +39,7 @@ class Problem:
     Attributes:
         spec: what was asked.
         core, cladding: relative permittivities at the wavelengths, [wl].
+        backend: of the field solver, see ``factor.solve``.
     """
 
     FILTER: ClassVar[float] = 1.5
@@ -45,11 +48,18 @@ class Problem:
     spec: FreeFormSpec
     core: np.ndarray
     cladding: np.ndarray
+    backend: Backend = "superlu"
 
     @classmethod
-    def of(cls, spec: FreeFormSpec, tech: Technology) -> "Problem":
+    def of(cls, spec: FreeFormSpec, tech: Technology, backend: Backend = "superlu") -> "Problem":
         """The problem of a specification."""
-        return cls(spec, *permittivities(spec, tech, np.array(spec.wl_um)))
+        return cls(spec, *permittivities(spec, tech, np.array(spec.wl_um)), backend)
+
+    def at(self, tech: Technology, index: float = 0.0, wl: np.ndarray | None = None) -> "Problem":
+        """This problem on another chip, the core's index off by ``index``; at other wavelengths ``wl``, um."""
+        spec = self.spec if wl is None else self.spec.model_copy(update={"wl_um": tuple(wl)})
+        core, cladding = permittivities(spec, tech, np.array(spec.wl_um), index)
+        return replace(self, spec=spec, core=core, cladding=cladding)
 
     @property
     def wl(self) -> np.ndarray:
@@ -135,7 +145,7 @@ class Problem:
         """The region on a grid of ``step`` um, all else eliminated."""
         domain = self.domain(step)
         eps = self.permittivity(self.background(domain))
-        return Condensed(Simulation(domain, eps, self.spec.polarisation, self.ports, self.wl), self.box)
+        return Condensed(self._simulation(domain, eps), self.box)
 
     def drawn(self, outlines: Outlines, step: float) -> Simulation:
         """The simulation of a mask: ``outlines`` of device and guides, which reach beyond the domain."""
@@ -146,7 +156,10 @@ class Problem:
         ]
         smooth = jax.tree.map(lambda *parts: np.stack(parts), *each)
         eps = self.permittivity(np.asarray(fractions(outlines, _corner(domain), step, domain.shape)))
-        return Simulation(domain, eps, self.spec.polarisation, self.ports, self.wl, smooth)
+        return self._simulation(domain, eps, smooth)
+
+    def _simulation(self, domain: Domain, eps: np.ndarray, smooth: Coefficients | None = None) -> Simulation:
+        return Simulation(domain, eps, self.spec.polarisation, self.ports, self.wl, smooth, self.backend)
 
     def density(self, step: float) -> Density:
         """How a latent density becomes material on a grid of ``step`` um."""

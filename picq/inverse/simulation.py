@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from picq.errors import SpecError
-from picq.inverse.factor import Backend, check_backend, solve
+from picq.inverse.factor import Backend, checked_backend, solve
 from picq.inverse.fdfd import Coefficients, Polarisation, assemble, at_wavelength, check_eps, coefficients
 from picq.inverse.grid import Domain
 from picq.inverse.ports import Port, line_of, scattering, solve_modes
@@ -67,7 +67,7 @@ class Simulation:
         object.__setattr__(self, "eps", np.asarray(self.eps))
         if not (self.wl.size and np.all(np.isfinite(self.wl)) and np.all(self.wl > 0)):
             raise SpecError("wavelengths", got=self.wl, allowed="above 0", remedy="give them in um")
-        check_backend(self.backend)
+        checked_backend(self.backend)
         check_eps(self.eps, self.domain.shape, "the permittivity of the domain", self.wl.size)
         if self.smooth is not None:
             (nx, ny), shapes = self.domain.shape, [np.shape(a)[-2:] for a in self.smooth if a is not None]

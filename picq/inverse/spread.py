@@ -27,7 +27,7 @@ from picq.errors import SpecError
 from picq.inverse.fabricated import Copies, Copy
 from picq.inverse.finish import GUIDES
 from picq.inverse.objective import distances
-from picq.inverse.problem import Problem, permittivities
+from picq.inverse.problem import Problem
 from picq.inverse.reopened import mask, specification
 from picq.inverse.saved import Saved
 from picq.technology import Process, Technology
@@ -215,8 +215,7 @@ def _offsets(tech: Technology, problem: Problem, samples: int, seed: int) -> dic
 
 def _copy(problem: Problem, tech: Technology, offsets: Mapping[str, float]) -> Copy:
     """A chip's device."""
-    spec = problem.spec
-    made = Problem(spec, *permittivities(spec, tech.at(Process(**offsets)), problem.wl)).matched(spec.search.steps[-1])
+    made = problem.at(tech.at(Process(**offsets))).matched(problem.spec.search.steps[-1])
     return Copy(offsets.get("width_nm", 0.0), made.core, made.cladding)
 
 
