@@ -107,7 +107,9 @@ def finish(problem: Problem, latent: np.ndarray, watch: Watch = lambda *_: None)
     asked, length, step = deck(rules), problem.spec.length_scale, problem.spec.search.steps[-1]
     wider = Weights(np.zeros(grid.density.shape), np.zeros(grid.density.shape))
     rounds: list[Round] = []
-    bars = kdb.Region([on_mask(guide, _DBU) for guide in problem.guides(GUIDES)])
+    bars = kdb.Region()
+    for guide in problem.guides(GUIDES):
+        bars.insert(on_mask(guide, _DBU))
 
     def look(what: str, region: kdb.Region, on: float = step) -> _Mask:
         frame = on_mask(problem.box, _DBU)
