@@ -1,10 +1,13 @@
 """What cannot be designed is refused before the search, by the name of the entry."""
 
+from importlib import metadata
+
 import pytest
 from free_form_spec import small
 
 from picq.errors import SpecError
 from picq.inverse.job import FreeFormJob
+from picq.inverse.pardiso import library
 
 TARGET = {"from": "o1", "to": "o2", "min_db": -0.5}
 BACK = {"from": "o2", "to": "o1", "max_db": -20}
@@ -53,6 +56,19 @@ def test_what_can_be_designed_is_accepted():
     """The same room and targets with what was wrong put right."""
     job = FreeFormJob.of(small(**ROOM, targets=[{"from": "o2", "to": "o1", "min_db": -3.5}, {**TARGET, "min_db": -4}]))
     assert len(job.problem.windows.place) == 4
+
+
+def test_backends_that_are_not_there_are_refused(monkeypatch):
+    with pytest.raises(SpecError, match=r"unknown backend of the field solver\n  got: umfpack"):
+        FreeFormJob.of(small(), "umfpack")
+
+    def missing(_: str):
+        raise metadata.PackageNotFoundError
+
+    monkeypatch.setattr(metadata, "files", missing)
+    library.cache_clear()
+    with pytest.raises(SpecError, match=r"mkl is not installed\n  remedy: pip install 'picq\[mkl\]'"):
+        FreeFormJob.of(small(), "pardiso")
 
 
 @pytest.mark.parametrize(

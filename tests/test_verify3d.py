@@ -183,6 +183,20 @@ def test_the_report_shows_the_gap_with_its_error(soi):
     for text in ("3-D, 40 nm (dB)", "−0.22", "−0.32 … −0.13", "none … −26.78"):
         assert text in page
     assert page.count("<tr>") == 3
+
+
+@pytest.mark.parametrize(
+    ("reflected", "told"),
+    [(1e-3, "of 2 targets 2 met"), (0.0101, "of 2 targets 1 met, 1 within the error"), (0.05, "1 met, 1 missed")],
+)
+def test_one_sentence_says_what_is_met_beyond_the_error(soi, reflected, told):
+    saved = straight(targets=[{"from": "o1", "to": "o1", "max_db": -20}, {"from": "o1", "to": "o2", "min_db": -1}])
+    found = judged(saved, Space.of(saved, soi), (0.04, 0.02), powers((0.9, 0.9), (reflected, reflected)), 1e-3)
+    assert told in found.verdict()
+    assert found.met is ("2 met" in told)
+
+
+def test_a_report_says_what_was_not_computed():
     assert "--verify3d" in _space(None)
 
 

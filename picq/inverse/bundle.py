@@ -183,9 +183,11 @@ def _page(
 ) -> str:
     spec, score = job.spec, finished.score
     met = score >= 0
+    space = f"<p>{escape(in_3d.verdict())}.</p>" if in_3d else "<p>Not computed in three dimensions.</p>"
     verdict = (
         f"<p><strong>{' and '.join(r.name.upper() for r in reports)} passed</strong>.</p>"
-        f"<p>Score of the drawn polygons {score:.4f}: {'every target is met' if met else 'a target is missed'}.</p>"
+        f"<p>Score of the drawn polygons {score:.4f}: in two dimensions "
+        f"{'every target is met' if met else 'a target is missed'}.</p>{space}"
     )
     shape = "E out of the plane" if spec.polarisation == "ez" else "H out of the plane"
     of = (
@@ -240,7 +242,7 @@ def _page(
     return document(
         spec.name,
         subtitle,
-        "good" if met else "mixed",
+        "good" if met and (in_3d is None or in_3d.met) else "mixed",
         verdict,
         (
             section(
@@ -290,7 +292,7 @@ def _space(found: Verification | None) -> str:
     )
     return told + (
         f"<p>The grid's error is the whole change from the coarser one. At most {found.most:.4f} of the power leaves "
-        "by the ports' modes. The verdict above and the circuit's model are those of two dimensions.</p>"
+        "by the ports' modes. The circuit's model is that of two dimensions.</p>"
     )
 
 

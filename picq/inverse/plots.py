@@ -119,6 +119,7 @@ def draw_search(
         picture.set_title(title)
         picture.set_axis_off()
         _spectra(spectra, problem, problem.wl, s, marker="o")
+        spectra.locator_params(axis="x", nbins=4)
         spectra.legend(fontsize=7)
         return _png(canvas)
 

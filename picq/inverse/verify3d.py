@@ -129,6 +129,17 @@ class Verification:
     most: float
     versions: Mapping[str, str]
 
+    @property
+    def met(self) -> bool:
+        """Whether all targets are, beyond the error."""
+        return all(row.verdict == "met" for row in self.rows)
+
+    def verdict(self) -> str:
+        """A sentence."""
+        told = [row.verdict for row in self.rows]
+        parts = (f"{told.count(what)} {what}" for what in ("met", "within the error", "missed") if what in told)
+        return f"In three dimensions, of {len(told)} targets {', '.join(parts)}"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
