@@ -96,9 +96,11 @@ def _check_together(w: Windows, names: tuple[tuple[str, int], ...], wl: np.ndarr
         least = sum(low for low, _ in mine.values())
         empty = [" and ".join(_at(names[i]) for i in sorted(ends)) for ends, (low, high) in mine.items() if low > high]
         if least > 1 or empty:
+            rows = (w.place[:, 0] == at) & (w.place[:, 1:] == channel).any(axis=1)
+            which = ", ".join(f"targets[{i}]" for i in np.unique(w.target[rows]))
             few = f"no power left for {empty[0]}, which is the same both ways" if empty else ""
             raise SpecError(
-                f"targets contradict each other at {wl[at]:g} um, light from or to {_at(names[channel])}",
+                f"targets contradict each other at {wl[at]:g} um, light from or to {_at(names[channel])}: {which}",
                 got=few or f"{least:.3f} of the power asked for at least",
                 allowed="1 of it together, and one window for each power",
                 remedy="loosen one of them, or ask for them at different wavelengths",
