@@ -129,12 +129,12 @@ class FreeForm(Device):
 
     def notes(self, tech: Technology) -> tuple[str, ...]:
         saved = self.saved
-        higher = ", ".join(f"{name} mode {port.mode}" for name, port in saved.ports.items() if port.mode)
+        told = "nothing checks that what it meets carries that mode."
+        higher = [
+            f"free_form '{saved.name}': {name} is mode {p.mode}; {told}" for name, p in saved.ports.items() if p.mode
+        ]
         return (
-            *(
-                (f"free_form '{saved.name}': {higher}: nothing checks that what it meets carries that mode.",)
-                * bool(higher)
-            ),
+            *higher,
             f"free_form '{saved.name}': S-parameters of two dimensions, there good to {saved.error:.1g}; "
             "what the third dimension changes is for `picq verify3d`.",
         )

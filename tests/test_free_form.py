@@ -269,6 +269,15 @@ def test_a_chip_takes_the_device_by_its_file(bundle):
     np.testing.assert_allclose(s["o1", "o2"], expected, rtol=1e-3)
 
 
+def test_a_port_of_a_higher_mode_is_told(bundle, tmp_path):
+    file = bundle / "out" / "device.json"
+    data = json.loads(file.read_text())
+    data["ports"]["o2"]["mode"] = 1
+    (tmp_path / "higher.json").write_text(json.dumps(data))
+    assert len(FreeForm.on(TECH, file=str(file)).notes(TECH)) == 1
+    assert "o2 is mode 1" in FreeForm.on(TECH, file=str(tmp_path / "higher.json")).notes(TECH)[0]
+
+
 def test_files_that_are_none(bundle, tmp_path):
     out = bundle / "out" / "device.json"
     with pytest.raises(SpecError, match="has no file"):

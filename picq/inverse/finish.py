@@ -113,10 +113,8 @@ def finish(problem: Problem, latent: np.ndarray, watch: Watch = lambda *_: None)
 
     def look(what: str, region: kdb.Region, on: float = step) -> _Mask:
         frame = on_mask(problem.box, _DBU)
-        region = (
-            as_written(region, frame) & kdb.Region(frame)
-        ) + bars  # as a chip has it: guides and nothing else beyond
-        region.merge()
+        inner = as_written(region, frame) & kdb.Region(frame)
+        region = (inner + bars).merged()  # as a chip has it: guides and nothing else beyond
         report = violations(region, rules)
         s = scattering(problem.matched(on), region, on)
         rounds.append(Round(what, float(score(s, problem.windows)), report.counts()))
