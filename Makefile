@@ -1,8 +1,11 @@
 # Two commands set up everything: `make demo` runs the main job, `make test` the tests.
 # pip before 24 loses its way where the newest of a package (pydantic) is not what another one (kfactory) takes.
+# Two tests at a time, a core each: threads of BLAS wait for each other. Stealing keeps a file's tests, fixtures and
+# compiled functions in one process.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
+PYTEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: demo test test-all oracle lint bench clean
 
@@ -10,10 +13,10 @@ demo: $(VENV)/installed
 	$(BIN)/picq run layouts/wdm_demux.yaml -o build/wdm_demux
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2
+	$(PYTEST)
 
 oracle: $(VENV)/installed-dev
 	$(BIN)/python -m pip install --quiet --editable ".[dev,oracle]"

@@ -113,6 +113,10 @@ def run(
     backend: Annotated[
         str, typer.Option("--backend", help="of a free-form device's field solver: superlu, or pardiso with picq[mkl]")
     ] = "superlu",
+    mask: Annotated[
+        Path | None,
+        typer.Option("--mask", help="of a free-form device: a mask about the origin whose walls are moved, no search"),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """The main job: optimise, place and route, sample the tolerances, check, export; or a free-form device."""
@@ -121,8 +125,13 @@ def run(
     from picq.inverse.spec import is_free_form
 
     if is_free_form(Source.read(spec)):
-        return cli_inverse.run(spec, out, _work(out), resume, watch, verify3d, backend, as_json)
-    for name, given in (("--watch", watch), ("--verify3d", verify3d), ("--backend", backend != "superlu")):
+        return cli_inverse.run(spec, out, _work(out), resume, watch, verify3d, backend, mask, as_json)
+    for name, given in (
+        ("--watch", watch),
+        ("--verify3d", verify3d),
+        ("--backend", backend != "superlu"),
+        ("--mask", mask),
+    ):
         if given:
             raise SpecError(f"{name} is for free-form devices", got=spec.name, remedy="leave it out")
     from picq.job import Job

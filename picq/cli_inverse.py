@@ -8,10 +8,20 @@ import typer
 
 
 def run(
-    spec: Path, out: Path, work: Path, resume: bool, watch: bool, in_space: bool, backend: str, as_json: bool
+    spec: Path,
+    out: Path,
+    work: Path,
+    resume: bool,
+    watch: bool,
+    in_space: bool,
+    backend: str,
+    drawn: Path | None,
+    as_json: bool,
 ) -> int:
-    """Search, draw, repair, check (``in_space``: in three dimensions too) and export a free-form device."""
+    """Search and draw, or take what is ``drawn``; repair, check (``in_space``: in three dimensions too) and export a
+    free-form device."""
     from picq.cli_shared import progress, say
+    from picq.errors import SpecError
     from picq.inverse.bundle import DEVICE, export
     from picq.inverse.job import FreeFormJob
     from picq.inverse.scene3d import Space
@@ -19,25 +29,31 @@ def run(
     from picq.signoff.export import refuse_strangers
 
     refuse_strangers(out)
+    if drawn is not None and (resume or watch):
+        raise SpecError("--mask takes the place of the search", got="--resume or --watch", remedy="leave them out")
     job = FreeFormJob.read(spec, backend)
     pixels = job.problem.density(job.spec.search.steps[-1]).shape
     say(f"{job.spec.name} on {job.tech.name}: {pixels[0]} x {pixels[1]} pixels, seed {job.spec.seed}")
     if in_space:  # refused before the search, not after it
         say(f"three dimensions: {afforded(Space.planned(job.spec, job.tech)).text()}")
+    given = None if drawn is None else job.drawn(drawn)
     with progress() as report:
-        latent = job.search(work / "search.npz", resume=resume, watch=work if watch else None, report=report)
-        finished = job.finish(latent, report)
+        if given is not None:
+            finished = job.reshape(given, report)
+        else:
+            latent = job.search(work / "search.npz", resume=resume, watch=work if watch else None, report=report)
+            finished = job.finish(latent, report)
     for look in finished.rounds:
         markers = ", ".join(f"{name} {count}" for name, count in look.markers.items()) or "clean"
         say(f"{look.what}: score {look.score:.4f}; {markers}")
-    saved = job.saved(finished)
+    saved = job.saved(finished, drawn)
     saved.save(work / DEVICE)
     in_3d = None
     if in_space:
         with progress() as report:
             in_3d = verify(saved, job.tech, report=report)
         say(in_3d.text())
-    manifest, reports = export(job, finished, saved, out, in_3d)
+    manifest, reports = export(job, finished, saved, out, work / "rejected", in_3d)
     for report in reports:
         say(report.text())
     if as_json:

@@ -1,6 +1,7 @@
 """The way of a free-form device: search, mask, repair, file, circuit."""
 
 import dataclasses
+import hashlib
 import json
 
 import jax
@@ -13,7 +14,7 @@ from free_form_spec import SMALL, small
 from picq import layout, pdk
 from picq.cli import run_command
 from picq.components import FreeForm
-from picq.errors import SignoffError, SpecError
+from picq.errors import LayoutError, SignoffError, SpecError
 from picq.inverse.appraise import scattering, series
 from picq.inverse.contour import outlines
 from picq.inverse.finish import drawn, finish, rules_of
@@ -22,7 +23,7 @@ from picq.inverse.objective import score
 from picq.inverse.problem import Problem, permittivities
 from picq.inverse.repair import violations
 from picq.inverse.saved import load_saved
-from picq.inverse.search import Grid, Point, explore, exploring, recipe, search
+from picq.inverse.search import STARTS, Grid, Point, explore, exploring, recipe, search
 from picq.technology import Process
 
 TECH = pdk.load("soi220")
@@ -51,11 +52,15 @@ def bundle(tmp_path_factory):
     return folder
 
 
+def best_start(problem, stage, tell=lambda *_: None):
+    *_, last = explore(problem, stage, Point(STARTS, 0, np.empty(0)), tell)
+    return last.latent
+
+
 def test_search_is_the_same_again_and_from_any_point(problem):
     stage, plan = exploring(problem), recipe(problem)
-    tell = lambda *_: None
-    first = explore(problem, stage, tell)
-    assert np.array_equal(first, explore(problem, stage, tell))
+    first = best_start(problem, stage)
+    assert np.array_equal(first, best_start(problem, stage))
     points = [point for point, _ in search(problem, plan, Point(0, 0, first))]
     middle = points[len(points) // 2]
     again = [point for point, _ in search(problem, plan, middle)]
@@ -67,12 +72,12 @@ def test_search_is_the_same_again_and_from_any_point(problem):
 
 def test_search_improves_and_other_seeds_differ(problem):
     losses = []
-    explore(problem, dataclasses.replace(exploring(problem), iterations=30), lambda n, _, f: losses.append((n, f.loss)))
+    longer = dataclasses.replace(exploring(problem), iterations=30)
+    best_start(problem, longer, lambda n, _, f: losses.append((n, f.loss)))
     first = [loss for n, loss in losses if n == 0]
     assert first[-1] < first[0] - 0.5
     other = Problem.of(small(seed=2), TECH)
-    tell = lambda *_: None
-    assert not np.array_equal(explore(problem, exploring(problem), tell), explore(other, exploring(other), tell))
+    assert not np.array_equal(best_start(problem, exploring(problem)), best_start(other, exploring(other)))
 
 
 @pytest.mark.parametrize("edge_nm", [0.0, 20.0])
@@ -165,6 +170,24 @@ def test_run_leaves_a_bundle_that_a_chip_can_use(bundle):
     assert found.area() * 1e-6 == pytest.approx(area, abs=1e-6)  # half a square of the grid
 
 
+def test_resume_goes_on_among_the_starts(tmp_path):
+    job, work = FreeFormJob.of(small(search__starts=3)), tmp_path / "search.npz"
+    straight_on, told = job.search(), []
+
+    def stop(progress) -> None:
+        if progress.figures.get("start") == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.search(work, report=stop)
+    with np.load(work) as kept:
+        assert (int(kept["stage"]), int(kept["iteration"])) == (STARTS, 2)
+    assert np.array_equal(job.search(work, resume=True, report=told.append), straight_on)
+    starts = [progress.figures["start"] for progress in told if progress.stage == "starts"]
+    assert set(starts) == {3}
+    assert told[len(starts) - 1].done == told[0].total
+
+
 def test_resume_goes_on_from_the_checkpoint_as_if_nothing_had_been(tmp_path):
     job, work = FreeFormJob.of(small()), tmp_path / "search.npz"
     straight_on = job.search()
@@ -195,6 +218,43 @@ def test_resume_refuses_what_is_no_checkpoint_of_its_own(bundle, tmp_path):
         FreeFormJob.read(other).search(work, resume=True)
     with pytest.raises(SpecError, match="no checkpoint"):
         job.search(bundle / "none.npz", resume=True)
+
+
+def drawn_waist(path, layer=(1, 0)):
+    """A guide 400 nm wide with a waist of 120 nm where 200 nm are the rule, in a layout of 5 nm."""
+    drawn = kdb.Layout()
+    drawn.dbu = 0.005
+    ring = [(-2, -0.2), (-0.2, -0.2), (-0.1, -0.06), (0.1, -0.06), (0.2, -0.2), (2, -0.2)]
+    ring += [(x, -y) for x, y in ring[::-1]]
+    shapes = drawn.create_cell("waist").shapes(drawn.layer(*layer))
+    shapes.insert(kdb.DPolygon([kdb.DPoint(*p) for p in ring]))
+    drawn.write(str(path))
+
+
+def test_a_drawn_mask_becomes_a_device(bundle, tmp_path, capsys):
+    drawn_waist(tmp_path / "waist.gds", TECH.layer("waveguide"))
+    command = ["run", str(bundle / "line.yaml"), "-o", str(tmp_path / "out"), "--mask", str(tmp_path / "waist.gds")]
+    assert run_command(command) == 0
+    first, *_, last = json.loads((tmp_path / "out" / "manifest.json").read_text())["figures"]["rounds"]
+    assert first["what"] == "as drawn"
+    assert any("width" in name for name in first["markers"])
+    assert first["score"] < 0 < last["score"]
+    assert last["markers"] == {}
+    saved = load_saved(tmp_path / "out" / "device.json")
+    assert saved.provenance["drawn_sha256"] == hashlib.sha256((tmp_path / "waist.gds").read_bytes()).hexdigest()
+    assert saved.provenance["drawn_sha256"] in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_drawn_mask_that_cannot_be_taken_is_refused(bundle, tmp_path):
+    job = FreeFormJob.read(bundle / "line.yaml")
+    drawn_waist(tmp_path / "other.gds", (77, 0))
+    with pytest.raises(SpecError, match="nothing in the region"):
+        job.drawn(tmp_path / "other.gds")
+    with pytest.raises(LayoutError, match="no such mask"):
+        job.drawn(tmp_path / "none.gds")
+    command = ["run", str(bundle / "line.yaml"), "-o", str(tmp_path / "out"), "--mask", str(tmp_path / "other.gds")]
+    assert run_command([*command, "--resume"]) == 2
+    assert not (tmp_path / "out").exists()
 
 
 def test_device_from_the_file(bundle):
@@ -306,5 +366,11 @@ def test_a_mask_that_breaks_the_rules_is_not_exported(bundle, tmp_path, monkeypa
     thin = [np.array([[0.0, 0.3], [0.05, 0.3], [0.05, 0.39], [0.0, 0.39]])]
     broken = dataclasses.replace(saved, outlines=(*saved.outlines, *thin))
     with pytest.raises(SignoffError, match=r"not what was simulated|width"):
-        bundles.export(job, finished, broken, tmp_path / "out")
+        bundles.export(job, finished, broken, tmp_path / "out", tmp_path / "rejected")
     assert not (tmp_path / "out").exists()
+    kept = {path.name for path in (tmp_path / "rejected").iterdir()}
+    assert {"device.gds", "drc.lyrdb", "report.html"} <= kept
+    assert not kept & {"manifest.json", "device.json"}
+    report = (tmp_path / "rejected" / "report.html").read_text()
+    assert "not signed off" in report
+    assert "DRC failed" in report

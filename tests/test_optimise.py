@@ -203,7 +203,7 @@ def test_lbfgs_lands():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.exhaustive)])
 def test_tree_lands_from_random_starts(seed):
     """All three filters at once, 15 variables, and as good as paper: the least leak of an ideal two-stage lattice over
     ± 25 GHz of its 400 GHz is -29.3 dB; adjacent crosstalk also counts the own loss in the band, so 2 dB are allowed.

@@ -100,7 +100,14 @@ def way(request, monkeypatch):
     monkeypatch.setattr(network, "schedule", forced)
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(k, marks=pytest.mark.slow) for k in range(2, 20))])
+SEEDS = [
+    *(0, 1),
+    *(pytest.param(k, marks=pytest.mark.slow) for k in range(2, 6)),
+    *(pytest.param(k, marks=[pytest.mark.slow, pytest.mark.exhaustive]) for k in range(6, 20)),
+]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_random_circuits_with_loops_and_reflections_match_the_dense_solution(seed, soi220, way):
     circuit = random_circuit(seed, instances=7, links=7 + seed % 3, exposed=4)
     wl = jnp.array([1.5, 1.55])

@@ -11,14 +11,17 @@ import klayout.db as kdb
 import numpy as np
 import optax
 import pytest
+from free_form_spec import small
 from test_fdfd import CLAD, CORE, WL
 from test_raster import area, box
 
 from picq.errors import SpecError
 from picq.inverse.condense import Condensed
+from picq.inverse.contour import outlines
 from picq.inverse.fdfd import Polarisation
 from picq.inverse.grid import Box, Domain
 from picq.inverse.ports import Port
+from picq.inverse.problem import Problem
 from picq.inverse.raster import Outlines, fractions
 from picq.inverse.shape import (
     ShapeModel,
@@ -26,10 +29,10 @@ from picq.inverse.shape import (
     drawn_simulation,
     mmi,
     moved,
-    outlines_of,
     refined,
     taper,
 )
+from picq.pdk import load
 
 BOTH = pytest.mark.parametrize("polarisation", ["ez", "hz"])
 
@@ -89,14 +92,14 @@ def test_cells_become_outlines():
     for sides in ((0, 0, 3, 0.25), (0, 0.75, 3, 1), (0, 0, 1, 1), (2, 0, 3, 1)):
         c.shapes(layer).insert(kdb.DBox(*sides))
     drawn = kdb.Region(c.kdb_cell.begin_shapes_rec(layer))
-    outlines = outlines_of(drawn, c.kcl.dbu)
-    assert sorted(map(area, outlines)) == pytest.approx([-0.5, 0.5, 3.0])
-    shares = np.asarray(fractions(outlines, (0, 0), 0.25, (20, 4)))
+    found = outlines(drawn, c.kcl.dbu)
+    assert sorted(map(area, found)) == pytest.approx([-0.5, 0.5, 3.0])
+    shares = np.asarray(fractions(found, (0, 0), 0.25, (20, 4)))
     assert shares.sum() * 0.25**2 == pytest.approx(3.0, abs=1e-12)
     assert np.abs(shares[4:8, 1:3]).max() < 1e-12
     assert shares[16:, 0] == pytest.approx([1, 1, 1, 0.5], abs=1e-12)
-    scaled = outlines_of(drawn, 0.005)
-    assert [area(o) for o in scaled] == pytest.approx([25 * area(o) for o in outlines])
+    scaled = outlines(drawn, 0.005)
+    assert [area(o) for o in scaled] == pytest.approx([25 * area(o) for o in found])
 
 
 @cache
@@ -163,7 +166,7 @@ def test_derivatives_of_a_moved_cell(polarisation):
     """A bar of a layout with a hole in it: walls of both in few pieces, ends held."""
     bar = kdb.Region(kdb.DBox(-0.8, -0.26, 0.8, 0.25).to_itype(0.001))
     bar -= kdb.Region(kdb.DBox(-0.07, -0.09, 0.11, 0.07).to_itype(0.001))
-    hull, hole = (refined(o, 0.097) for o in outlines_of(bar))
+    hull, hole = (refined(o, 0.097) for o in outlines(bar))
     outer = control_basis(hull, 0.4, np.abs(hull[:, 0]) > 0.79)
     inner = control_basis(hole, 0.3)
     drawn = lambda p: [moved(hull, outer @ p[: outer.shape[1]]), moved(hole, inner @ p[outer.shape[1] :])]
@@ -181,6 +184,21 @@ def test_model_is_the_whole_simulation(polarisation):
     )
     assert np.abs(model.scattering(at) - whole.solve()[0]).max() < 1e-11
     assert np.abs(replace(model, fixed=()).scattering(at) - whole.solve()[0]).max() > 1e-6  # the guides' last pixels
+
+
+def test_model_of_a_specification_has_its_materials_and_guides():
+    """A film, whose index changes with the wavelength."""
+    guide = {"side": "east", "width": 0.6}
+    spec = small(polarisation="hz", materials=None, wl_um=[1.3, 1.4], ports__o2=guide, targets__1__to="o2")
+    problem = Problem.of(spec, load("soi220"))
+    drawn = lambda w: [taper(0.8, w, (-0.4, 0.0))]
+    model, at = ShapeModel.of(problem, 0.04, drawn), jnp.array([0.4, 0.57, 0.6])
+    whole = problem.matched(0.04).drawn([*map(np.asarray, drawn(at)), *model.fixed], 0.04)
+    assert np.abs(model.scattering(at) - whole.solve()[0]).max() < 1e-11
+    jitted = jax.jit(model.scattering)
+    _, found = jax.jvp(jitted, (at,), (jnp.array([0.0, 1.0, 0.0]),))
+    far = (jitted(at.at[1].add(1e-5)) - jitted(at.at[1].add(-1e-5))) / 2e-5
+    assert np.abs(found - far).max() < 1e-5 * np.abs(far).max()
 
 
 @BOTH

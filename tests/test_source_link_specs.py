@@ -197,6 +197,7 @@ def _against_differences(found, at, steps, keys):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_chips_of_one_design_are_not_alike():
     """A chip whose walls turn light back beside the designed circuit, whose walls do not: not beside its own twin."""
     problem = Problem(

@@ -163,6 +163,7 @@ def test_samples_are_the_seeds(soi):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_shipped_splitter_is_what_its_file_says(soi):
     """The series of the file was made by another way; its error, and what it was damped by, are in the file."""
     path = catalogue.folder("soi220") / "free_form" / "splitter.json"

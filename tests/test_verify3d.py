@@ -12,7 +12,7 @@ from picq import catalogue
 from picq.cli import run_command
 from picq.design.yaml_source import Source
 from picq.errors import NumericsError, SpecError
-from picq.inverse.bundle import _space
+from picq.inverse.page import _space
 from picq.inverse.saved import Saved
 from picq.inverse.scene3d import Space
 from picq.inverse.spec import parse_free_form

@@ -8,7 +8,7 @@ import numpy as np
 
 from picq.errors import SpecError
 from picq.inverse.contour import outlines
-from picq.inverse.objective import distances
+from picq.inverse.objective import distances, hardest, named
 from picq.inverse.problem import Problem
 from picq.inverse.saved import PortPlace
 from picq.inverse.spec import SIDES
@@ -176,16 +176,13 @@ def worst(problem: Problem, s: np.ndarray) -> list[dict]:
     w, rows = problem.windows, []
     far = np.asarray(distances(s, w))
     power = np.abs(s[tuple(w.place.T)]) ** 2
-    for number, target in enumerate(problem.targets):
-        chosen = np.flatnonzero(w.target == number)
-        at = chosen[np.argmax(far[chosen])]
-        decibels = lambda p: float(10 * np.log10(max(p, 1e-12)))
+    for target, at in zip(problem.targets, hardest(far, w), strict=True):
         rows.append(
             {
-                "from": "@".join(map(str, target.source)),
-                "to": "@".join(map(str, target.sink)),
-                "asked_db": [None if v in (0.0, 1.0) else round(decibels(v), 3) for v in (target.low, target.high)],
-                "worst_db": round(decibels(power[at]), 4),
+                "from": named(target.source),
+                "to": named(target.sink),
+                "asked_db": [None if v is None else round(v, 3) for v in target.asked_db],
+                "worst_db": round(float(10 * np.log10(max(power[at], 1e-12))), 4),
                 "at_um": float(problem.wl[w.place[at, 0]]),
                 "met": bool(far[at] <= 0),
             }

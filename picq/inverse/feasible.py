@@ -11,7 +11,7 @@ from picq.inverse.appraise import check_ports
 from picq.inverse.density import Symmetry
 from picq.inverse.finish import GUIDES
 from picq.inverse.lengthscale import NARROWEST
-from picq.inverse.objective import Target, windows
+from picq.inverse.objective import Target, named, windows
 from picq.inverse.problem import Problem
 from picq.inverse.search import MARGIN
 from picq.inverse.spec import FreeFormSpec
@@ -167,7 +167,7 @@ def _check_targets(problem: Problem, images: list[dict[str, str]]) -> None:
                 spec,
                 ("targets", i),
                 "the region's symmetry keeps even and odd modes apart",
-                f"power from {a}@{m} to {b}@{n}",
+                f"power from {named(target.source)} to {named(target.sink)}",
                 "modes of the same parity",
                 "leave the symmetry out",
             )

@@ -3,7 +3,7 @@
 The contour's walls are moved apart to where the rules are kept and the targets are served best (``polish.polished``):
 most of what it lacks are some nm. What is left is cut or filled (``legal.legal``), and the walls are moved again. Where
 that costs score, the density is made wider where the contour's markers were, and its contour goes the same way. Scores
-are kept of every step: nothing that the repair cost is hidden.
+are kept of every step: nothing that the repair cost is hidden. A mask that somebody drew goes the same way from there.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,8 @@ class Round:
     """One look at the mask.
 
     Attributes:
-        what: ``contour`` or ``repair 1`` …; then what was done to that mask: ``walls moved``, ``made legal``.
+        what: ``contour``, ``repair 1`` …, or ``as drawn``; then what was done to that mask: ``walls moved``, ``made
+            legal``.
         score: of the mask's polygons.
         markers: findings by rule.
     """
@@ -66,7 +67,7 @@ class Finished:
     """A design as it is drawn.
 
     Attributes:
-        pixels: score of the search's density with sharp edges, before it was drawn.
+        pixels: score of the search's density with sharp edges, before it was drawn; none of a mask that was given.
         region: mask with guides, database units.
         report: of the rules.
         rounds: what each look found.
@@ -74,7 +75,7 @@ class Finished:
         s: of the mask, [wl, out, in], see ``appraise.scattering``.
     """
 
-    pixels: float
+    pixels: float | None
     region: kdb.Region
     report: Report
     rounds: tuple[Round, ...]
@@ -103,61 +104,40 @@ def finish(problem: Problem, latent: np.ndarray, watch: Watch = lambda *_: None)
         latent: [nx, ny].
         watch: is told how the rounds go.
     """
-    grid, rules = Grid(problem, problem.spec.search.steps[-1]), rules_of(problem)
-    asked, length, step = deck(rules), problem.spec.length_scale, problem.spec.search.steps[-1]
+    bench = _Bench(problem, watch)
+    grid, length = Grid(problem, bench.step), problem.spec.length_scale
     wider = Weights(np.zeros(grid.density.shape), np.zeros(grid.density.shape))
-    rounds: list[Round] = []
-    bars = kdb.Region()
-    for guide in problem.guides(GUIDES):
-        bars.insert(on_mask(guide, _DBU))
-
-    def look(what: str, region: kdb.Region, on: float = step) -> _Mask:
-        frame = on_mask(problem.box, _DBU)
-        inner = as_written(region, frame) & kdb.Region(frame)
-        region = (inner + bars).merged()  # as a chip has it: guides and nothing else beyond
-        report = violations(region, rules)
-        s = scattering(problem.matched(on), region, on)
-        rounds.append(Round(what, float(score(s, problem.windows)), report.counts()))
-        return _Mask(what, rounds[-1].score, region, report, s)
-
-    def wallwise(mask: _Mask) -> _Mask:
-        region = polished(problem.matched(step), mask.region, rules, step, partial(watch, "walls"))
-        return look(f"{mask.what}, walls moved", region)
-
-    def legalised(mask: _Mask) -> _Mask:
-        costly = lambda now: -float(score(scattering(problem.matched(2 * step), now, 2 * step), problem.windows))
-        places = clusters_of(spots_of(mask.report, asked, _DBU), round(length / _DBU)).count()
-        made = legal(mask.region, rules, problem.box, cost=costly if places <= _SOME else None)
-        return look(f"{mask.what}, made legal", made.region)
-
-    def settled(mask: _Mask) -> _Mask:
-        apart = wallwise(mask)
-        if apart.report.passed:
-            return apart
-        whole = legalised(apart)
-        return _better(whole, wallwise(whole)) if whole.report.passed else _better(apart, whole)
-
     pixels, number, vain = sharp(grid, latent), 0, 0
-    mask = look("contour", drawn(grid, latent))
+    mask = bench.look("contour", drawn(grid, latent))
     enough = mask.score - _COST * abs(mask.score)
-    best = _better(mask, settled(mask))
+    best = _better(mask, bench.settled(mask))
     while not (best.report.passed and best.score >= enough) and not mask.report.passed:
         if number == problem.spec.search.repairs or vain == _VAIN:
             break
         number += 1
-        found = weights(mask.report, asked, problem.box, grid.density.shape, grid.step, length)
+        found = weights(mask.report, bench.deck, problem.box, grid.density.shape, grid.step, length)
         wider = Weights(*(old + _MORE * new for old, new in zip(wider, found, strict=True)))
         stage = repairing(problem)
         for i, now in enumerate(grid.descend(stage, latent, wider=wider), start=1):
             latent = now[0]
             watch(f"repair {number}", i, stage.iterations, now[2].score)
-        mask = look(f"repair {number}", drawn(grid, latent))
-        before, best = best, _better(best, settled(mask))
+        mask = bench.look(f"repair {number}", drawn(grid, latent))
+        before, best = best, _better(best, bench.settled(mask))
         vain = vain + 1 if best is before else 0
-    mask = best
-    if (fine := problem.spec.mask_step) != step:
-        mask = look(f"the same on {fine:g} um", mask.region, on=fine)
-    return Finished(pixels, mask.region, mask.report, tuple(rounds), mask.score, mask.s)
+    return bench.finished(best, pixels)
+
+
+def reshape(problem: Problem, region: kdb.Region, watch: Watch = lambda *_: None) -> Finished:
+    """Shape mode: move the walls of a mask that somebody drew to where they serve the targets best by the rules.
+
+    Args:
+        problem: the problem.
+        region: mask about the origin, database units; what is beyond the region is replaced by the guides.
+        watch: is told how the rounds go.
+    """
+    bench = _Bench(problem, watch)
+    mask = bench.look("as drawn", region)
+    return bench.finished(_better(mask, bench.settled(mask)), None)
 
 
 class _Mask(NamedTuple):
@@ -168,6 +148,55 @@ class _Mask(NamedTuple):
     region: kdb.Region
     report: Report
     s: np.ndarray
+
+
+class _Bench:
+    """Where masks of a problem are looked at, moved and mended; keeps what every look found."""
+
+    def __init__(self, problem: Problem, watch: Watch) -> None:
+        self.problem, self.watch = problem, watch
+        self.rules, self.step = rules_of(problem), problem.spec.search.steps[-1]
+        self.deck = deck(self.rules)
+        self.rounds: list[Round] = []
+        self.bars = kdb.Region()
+        for guide in problem.guides(GUIDES):
+            self.bars.insert(on_mask(guide, _DBU))
+
+    def look(self, what: str, region: kdb.Region, on: float | None = None) -> _Mask:
+        """Rules and score of a mask, on a grid of ``on`` um or the finest of the search."""
+        frame, on = on_mask(self.problem.box, _DBU), on or self.step
+        inner = as_written(region, frame) & kdb.Region(frame)
+        region = (inner + self.bars).merged()  # as a chip has it: guides and nothing else beyond
+        report = violations(region, self.rules)
+        s = scattering(self.problem.matched(on), region, on)
+        self.rounds.append(Round(what, float(score(s, self.problem.windows)), report.counts()))
+        return _Mask(what, self.rounds[-1].score, region, report, s)
+
+    def settled(self, mask: _Mask) -> _Mask:
+        """Its walls moved; where that leaves findings, cut and filled, and moved again."""
+        apart = self._wallwise(mask)
+        if apart.report.passed:
+            return apart
+        whole = self._legalised(apart)
+        return _better(whole, self._wallwise(whole)) if whole.report.passed else _better(apart, whole)
+
+    def finished(self, mask: _Mask, pixels: float | None) -> Finished:
+        """With the score on the grid that the specification asks for."""
+        if (fine := self.problem.spec.mask_step) != self.step:
+            mask = self.look(f"the same on {fine:g} um", mask.region, on=fine)
+        return Finished(pixels, mask.region, mask.report, tuple(self.rounds), mask.score, mask.s)
+
+    def _wallwise(self, mask: _Mask) -> _Mask:
+        told = partial(self.watch, "walls")
+        region = polished(self.problem.matched(self.step), mask.region, self.rules, self.step, told)
+        return self.look(f"{mask.what}, walls moved", region)
+
+    def _legalised(self, mask: _Mask) -> _Mask:
+        problem, coarse, length = self.problem, 2 * self.step, self.problem.spec.length_scale
+        costly = lambda now: -float(score(scattering(problem.matched(coarse), now, coarse), problem.windows))
+        places = clusters_of(spots_of(mask.report, self.deck, _DBU), round(length / _DBU)).count()
+        made = legal(mask.region, self.rules, problem.box, cost=costly if places <= _SOME else None)
+        return self.look(f"{mask.what}, made legal", made.region)
 
 
 def _better(one: _Mask, other: _Mask) -> _Mask:

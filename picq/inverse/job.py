@@ -1,5 +1,6 @@
 """The main job for a free-form device: from a specification to a signed-off cell that chips can use."""
 
+import hashlib
 import io
 import itertools
 import zipfile
@@ -19,13 +20,14 @@ from picq.inverse.appraise import places, scattering, series, worst
 from picq.inverse.contour import outlines
 from picq.inverse.factor import checked_backend
 from picq.inverse.feasible import check
-from picq.inverse.finish import Finished, finish
+from picq.inverse.finish import Finished, Watch, finish, reshape
 from picq.inverse.objective import score
 from picq.inverse.plots import draw_search
 from picq.inverse.problem import Problem
 from picq.inverse.saved import Saved
-from picq.inverse.search import Grid, Point, explore, exploring, recipe, search
+from picq.inverse.search import STARTS, Grid, Point, explore, exploring, recipe, search
 from picq.inverse.spec import FreeFormSpec, load_free_form
+from picq.signoff.drc import read_layout
 from picq.technology import Technology
 
 _EVERY = 10
@@ -77,7 +79,7 @@ class FreeFormJob:
         """The latent density of the finest grid; see ``picq.inverse.search``.
 
         Args:
-            checkpoint: file to keep the search in, with every tenth iteration.
+            checkpoint: file to keep the search in, after every start and every tenth iteration.
             resume: go on from it.
             watch: folder for pictures of every tenth iteration.
             report: is told of every iteration.
@@ -87,7 +89,9 @@ class FreeFormJob:
         """
         plan = recipe(self.problem)
         history: list[tuple[int, float, float]] = []
-        point = _loaded(checkpoint, self.spec) if resume else Point(0, 0, self._explore(report))
+        point = _loaded(checkpoint, self.spec) if resume else Point(STARTS, 0, np.empty(0))
+        if point.stage == STARTS:
+            point = self._explored(point, checkpoint, report)
         total = sum(stage.iterations for stage in plan)
         done = sum(stage.iterations for stage in plan[: point.stage]) + point.iteration
         latent, grid = point.latent, None
@@ -107,19 +111,54 @@ class FreeFormJob:
                 write_whole(watch / "search.png", picture)
         return latent
 
-    def _explore(self, report: Listener) -> np.ndarray:
-        stage, done = exploring(self.problem), itertools.count(1)
+    def _explored(self, point: Point, checkpoint: Path | None, report: Listener) -> Point:
+        stage = exploring(self.problem)
+        done = itertools.count(1 + stage.iterations * point.iteration)
         total = stage.iterations * self.spec.search.starts
         tell = lambda start, _, f: report(Progress("starts", next(done), total, {"start": start + 1, "score": f.score}))
-        return explore(self.problem, stage, tell)
+        for now in explore(self.problem, stage, point, tell):
+            point = now
+            if checkpoint is not None:
+                _save(checkpoint, point, self.spec)
+        return Point(0, 0, point.latent)
 
     def finish(self, latent: np.ndarray, report: Listener = silent) -> Finished:
         """Draw, check and repair; see ``picq.inverse.finish``."""
-        told = lambda what, done, total, worth: report(Progress(what, done, total, {"score": worth}))
-        return finish(self.problem, latent, told)
+        return finish(self.problem, latent, _told(report))
 
-    def saved(self, finished: Finished) -> Saved:
-        """The finished device with its S-parameters over wavelength, width and index."""
+    def drawn(self, path: Path) -> kdb.Region:
+        """The guide's layer of a mask that somebody drew, nm.
+
+        Raises:
+            LayoutError: as for ``read_layout``.
+            SpecError: nothing is drawn in the region.
+        """
+        mask, layer = read_layout(path), self.tech.layer(self.tech.cross_section(self.spec.cross_section).layer)
+        found, number = kdb.Region(), mask.layer(*layer)
+        for cell in mask.top_cells():
+            found.insert(cell.begin_shapes_rec(number))
+        found = found.transformed(kdb.ICplxTrans(mask.dbu / 0.001)).merged()
+        box = self.problem.box
+        if (found & kdb.Region(kdb.DBox(*box).to_itype(0.001))).is_empty():
+            raise SpecError(
+                f"{path.name} has nothing in the region that is designed",
+                got=f"{found.count()} polygons on layer {layer[0]}/{layer[1]}",
+                allowed=f"polygons within x {box.left:g} to {box.right:g}, y {box.bottom:g} to {box.top:g} um",
+                remedy="draw the device about the origin, on the layer of `cross_section`",
+            )
+        return found
+
+    def reshape(self, region: kdb.Region, report: Listener = silent) -> Finished:
+        """Move the walls of a drawn mask; see ``picq.inverse.finish``."""
+        return reshape(self.problem, region, _told(report))
+
+    def saved(self, finished: Finished, drawn: Path | None = None) -> Saved:
+        """The finished device with its S-parameters over wavelength, width and index.
+
+        Args:
+            finished: the design.
+            drawn: the mask that it was made of, for its provenance.
+        """
         problem, step = self.problem, self.spec.mask_step
         found = series(problem, self.tech, finished.region, self.spec.search.steps[-1])
         box = kdb.DBox(*problem.box).to_itype(0.001)
@@ -143,8 +182,17 @@ class FreeFormJob:
             self.spec.materials is None,
             {"width": self.spec.rules.width, "space": self.spec.rules.space, "source": self.spec.rules.source},
             figures,
-            {"specification": self.spec.model_dump(mode="json"), "digest": self.spec.digest(), "versions": versions()},
+            {
+                "specification": self.spec.model_dump(mode="json"),
+                "digest": self.spec.digest(),
+                "versions": versions(),
+                **({} if drawn is None else {"drawn_sha256": hashlib.sha256(drawn.read_bytes()).hexdigest()}),
+            },
         )
+
+
+def _told(report: Listener) -> Watch:
+    return lambda what, done, total, worth: report(Progress(what, done, total, {"score": worth}))
 
 
 def _save(path: Path, point: Point, spec: FreeFormSpec) -> None:

@@ -16,6 +16,11 @@ from jax.typing import ArrayLike
 from picq.errors import SpecError
 
 
+def named(channel: tuple[str, int]) -> str:
+    """``port@order``, as targets name it."""
+    return f"{channel[0]}@{channel[1]}"
+
+
 @dataclass(frozen=True)
 class Target:
     """A window of the power from one channel to another.
@@ -35,11 +40,17 @@ class Target:
     def __post_init__(self) -> None:
         if not (0 <= self.low < self.high <= 1 and (self.low > 0 or self.high < 1)):
             raise SpecError(
-                f"the window of the power from {_at(self.source)} to {_at(self.sink)}",
+                f"the window of the power from {named(self.source)} to {named(self.sink)}",
                 got=f"{self.low:g} to {self.high:g}",
                 allowed="a lower bound above 0, or an upper one below 1, the lower one first",
                 remedy="give min_db, max_db or both; below 0 dB",
             )
+
+    @property
+    def asked_db(self) -> tuple[float | None, float | None]:
+        """Both bounds; none where the power itself is the bound."""
+        low, high = (None if p in (0.0, 1.0) else float(10 * np.log10(p)) for p in (self.low, self.high))
+        return low, high
 
 
 class Windows(NamedTuple):
@@ -64,12 +75,15 @@ def windows(targets: tuple[Target, ...], names: tuple[tuple[str, int], ...], wl:
         for channel in (t.source, t.sink):
             if channel not in names:
                 raise SpecError(
-                    "a target names a channel that is not there", got=_at(channel), allowed=", ".join(map(_at, names))
+                    "a target names a channel that is not there",
+                    got=named(channel),
+                    allowed=", ".join(map(named, names)),
                 )
         chosen = np.flatnonzero((wl >= t.wl[0] - 1e-9) & (wl <= t.wl[1] + 1e-9))
         if not chosen.size:
             raise SpecError(
-                f"no wavelength of the simulation is among those of the target from {_at(t.source)} to {_at(t.sink)}",
+                "no wavelength of the simulation is among those of the target "
+                f"from {named(t.source)} to {named(t.sink)}",
                 got=f"{t.wl[0]:g} to {t.wl[1]:g} um",
                 allowed=f"of {wl.min():g} to {wl.max():g} um",
             )
@@ -94,13 +108,15 @@ def _check_together(w: Windows, names: tuple[tuple[str, int], ...], wl: np.ndarr
     for at, channel in {(at, end) for at, ends in needed for end in ends}:
         mine = {ends: window for (w, ends), window in needed.items() if w == at and channel in ends}
         least = sum(low for low, _ in mine.values())
-        empty = [" and ".join(_at(names[i]) for i in sorted(ends)) for ends, (low, high) in mine.items() if low > high]
+        empty = [
+            " and ".join(named(names[i]) for i in sorted(ends)) for ends, (low, high) in mine.items() if low > high
+        ]
         if least > 1 or empty:
             rows = (w.place[:, 0] == at) & (w.place[:, 1:] == channel).any(axis=1)
             which = ", ".join(f"targets[{i}]" for i in np.unique(w.target[rows]))
             few = f"no power left for {empty[0]}, which is the same both ways" if empty else ""
             raise SpecError(
-                f"targets contradict each other at {wl[at]:g} um, light from or to {_at(names[channel])}: {which}",
+                f"targets contradict each other at {wl[at]:g} um, light from or to {named(names[channel])}: {which}",
                 got=few or f"{least:.3f} of the power asked for at least",
                 allowed="1 of it together, and one window for each power",
                 remedy="loosen one of them, or ask for them at different wavelengths",
@@ -115,6 +131,15 @@ def distances(s: Any, w: Windows, least: ArrayLike = 0.0) -> jax.Array:
     """
     power = jnp.abs(s[tuple(w.place.T)]) ** 2
     return jnp.maximum(w.low - power, power - w.high) / jnp.maximum(w.size, least)
+
+
+def hardest(far: np.ndarray, w: Windows) -> np.ndarray:
+    """For each target the row that is farthest from its window; ``far`` [..., row] to rows [..., target]."""
+    rows = []
+    for number in range(w.target.max() + 1):
+        chosen = np.flatnonzero(w.target == number)
+        rows.append(chosen[np.argmax(far[..., chosen], axis=-1)])
+    return np.stack(rows, axis=-1)
 
 
 def score(s: Any, w: Windows) -> jax.Array:
@@ -132,7 +157,3 @@ def loss(s: jax.Array, w: Windows, temperature: ArrayLike, least: ArrayLike = 0.
     """
     each = jnp.arcsinh(distances(s, w, least))
     return temperature * (jax.nn.logsumexp(each / temperature) - np.log(each.size))
-
-
-def _at(channel: tuple[str, int]) -> str:
-    return f"{channel[0]}@{channel[1]}"

@@ -17,7 +17,7 @@ from matplotlib.path import Path as Outline
 
 from picq.figure_style import GRIDDED, STYLE
 from picq.inverse.contour import outlines
-from picq.inverse.objective import Target
+from picq.inverse.objective import Target, named
 from picq.inverse.problem import Problem
 
 # Okabe and Ito's palette: told apart by all, and in print
@@ -129,7 +129,7 @@ def _db(power: Any) -> Any:
 
 
 def _at(channel: tuple[str, int]) -> str:
-    return channel[0] if channel[1] == 0 else f"{channel[0]}@{channel[1]}"
+    return named(channel) if channel[1] else channel[0]
 
 
 def _png(canvas: Canvas) -> bytes:

@@ -61,6 +61,10 @@ class Stage:
     least: tuple[float, float] = (0.0, 0.0)
 
 
+STARTS = -1
+"""In place of a stage: among the starts, of which ``iteration`` are done."""
+
+
 class Point(NamedTuple):
     """Where the search of a plan stands: before ``iteration`` of ``stage``; ``moments`` are leaves of Adam's state."""
 
@@ -199,22 +203,27 @@ class Grid:
             yield latent, leaves, Figures(worst, float(value), solid, void)
 
 
-def explore(problem: Problem, stage: Stage, tell: Callable[[int, np.ndarray, Figures], None]) -> np.ndarray:
-    """The best of some starts, by the score before their last step: latent density of the stage's grid.
+def explore(
+    problem: Problem, stage: Stage, point: Point, tell: Callable[[int, np.ndarray, Figures], None]
+) -> Iterator[Point]:
+    """Descend the starts from number ``point.iteration`` on: the best so far after each, latent density of the stage's
+    grid, by the score before its last step, which is in ``moments``.
 
     Every second one is descended with wide windows: it heeds a transmission as much as a crosstalk, and finds its way
     where the narrow windows of crosstalks lead to designs that scatter all light away.
 
     ``tell`` is called with the number of the start, its density and figures after every iteration.
     """
-    grid, found = Grid(problem, stage.step), []
-    for number in range(problem.spec.search.starts):
+    grid = Grid(problem, stage.step)
+    best = float(point.moments[0]) if point.moments else -np.inf
+    for number in range(point.iteration, problem.spec.search.starts):
         latent, worth = start(grid.density, problem.spec.seed, number), -np.inf
         for step in grid.descend(replace(stage, least=(_WIDE, _WIDE)) if number % 2 else stage, latent):
             latent, worth = step[0], step[2].score
             tell(number, latent, step[2])
-        found.append((worth, -number, latent))
-    return max(found)[2]
+        best, latent = (worth, latent) if worth > best else (best, point.latent)
+        point = Point(STARTS, number + 1, latent, (np.array(best),))
+        yield point
 
 
 def search(problem: Problem, plan: list[Stage], point: Point) -> Iterator[tuple[Point, Figures]]:

@@ -3,7 +3,7 @@
     parameters ─▶ outlines ─▶ exact shares and walls (``raster``) ─▶ coefficients of the region ─▶ S
 
 Every step is differentiable, so a derivative of S is that of a device whose walls move. Outlines are [n, 2] um with the
-solid on the left; what is concrete may be NumPy, what has parameters is JAX.
+solid on the left (of a drawn layer: ``contour.outlines``); what is concrete may be NumPy, what has parameters is JAX.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import klayout.db as kdb
 import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
@@ -24,6 +23,7 @@ from picq.inverse.factor import Backend
 from picq.inverse.fdfd import Coefficients, Polarisation
 from picq.inverse.grid import Domain
 from picq.inverse.ports import Port
+from picq.inverse.problem import Problem
 from picq.inverse.raster import Outlines, smoothed
 from picq.inverse.simulation import Simulation
 
@@ -153,27 +153,6 @@ def control_basis(outline: ArrayLike, spacing: float, held: np.ndarray | None = 
     return basis[:, basis.any(axis=0)]
 
 
-def outlines_of(region: kdb.Region, dbu: float = 0.001) -> list[np.ndarray]:
-    """Merged polygons of a layer, as ``kdb.Region(cell.begin_shapes_rec(layer))`` has them.
-
-    Args:
-        region: in units of ``dbu``.
-        dbu: um.
-
-    Returns:
-        Outlines [n, 2] um: of each polygon its hull, anticlockwise, then its holes, clockwise.
-    """
-    found = []
-    for polygon in region.merged().each():
-        rings = [polygon.each_point_hull(), *(polygon.each_point_hole(k) for k in range(polygon.holes()))]
-        for number, ring in enumerate(rings):
-            v = np.array([(p.x, p.y) for p in ring], float)
-            x, y = (v - v[0]).T
-            anticlockwise = np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) > 0
-            found.append(dbu * (v if anticlockwise == (number == 0) else v[::-1]))
-    return found
-
-
 def drawn_simulation(
     domain: Domain,
     outlines: Outlines,
@@ -198,15 +177,29 @@ class ShapeModel:
         region: all that moves stays within it. Its simulation has the ``fixed`` polygons around, best smoothed as by
             ``drawn_simulation``.
         drawn: outlines of given parameters, any pytree; the same number of vertices always.
-        inside, outside: relative permittivities.
+        inside, outside: relative permittivities, numbers or [wl].
         fixed: outlines that are there too, such as the guides. They may abut those that move, not overlap.
     """
 
     region: Condensed
     drawn: Callable[[Any], Outlines]
-    inside: float
-    outside: float
+    inside: float | np.ndarray
+    outside: float | np.ndarray
     fixed: Outlines = ()
+
+    @classmethod
+    def of(cls, problem: Problem, step: float, drawn: Callable[[Any], Outlines]) -> "ShapeModel":
+        """Between the guides of a specification, in its materials on a grid of ``step`` um.
+
+        ``drawn`` stays within the region and meets the guides at its sides.
+        """
+        far = 2 * max(problem.domain(step).size)
+        guides = [
+            np.array([(g.left, g.bottom), (g.right, g.bottom), (g.right, g.top), (g.left, g.top)])
+            for g in problem.guides(far)
+        ]
+        here = problem.matched(step)
+        return cls(Condensed(here.drawn(guides, step), problem.box), drawn, here.core, here.cladding, guides)
 
     def coefficients(self, params: Any) -> Coefficients:
         """Of the region's pixels, and of the lines and corners that touch them.
@@ -215,7 +208,12 @@ class ShapeModel:
             SpecError: as for ``smoothed``, where the parameters are concrete.
         """
         sim, outlines = self.region.simulation, [*self.drawn(params), *self.fixed]
-        return smoothed(outlines, sim.domain, self.inside, self.outside, sim.polarisation, self.region.cells)
+        of = lambda inside, outside: smoothed(
+            outlines, sim.domain, inside, outside, sim.polarisation, self.region.cells
+        )
+        if np.ndim(self.inside) == 0:
+            return of(self.inside, self.outside)
+        return jax.vmap(of)(jnp.asarray(self.inside), jnp.asarray(self.outside))
 
     def scattering(self, params: Any) -> jax.Array:
         """S [wl, out, in] as ``Simulation.solve``; may be jitted, and differentiated once in either mode.

@@ -26,7 +26,7 @@ from picq.design.variation import QUANTITIES, Chips, Variation, sources
 from picq.errors import SpecError
 from picq.inverse.fabricated import Copies, Copy
 from picq.inverse.finish import GUIDES
-from picq.inverse.objective import distances
+from picq.inverse.objective import distances, hardest, named
 from picq.inverse.problem import Problem
 from picq.inverse.reopened import mask, specification
 from picq.inverse.saved import Saved
@@ -193,7 +193,7 @@ def spread(saved: Saved, tech: Technology, samples: int = 1000, seed: int = 1, r
         float(nominal),
         Yield.of(int((score >= 0).sum()), samples),
         _percentiles(score),
-        tuple(_row(problem, number, far, power) for number in range(len(problem.targets))),
+        _rows(problem, far, power),
         {q: _explained(v, score) for q, v in offsets.items()} if samples >= _ENOUGH else {},
         found.error,
         found.checked,
@@ -219,20 +219,21 @@ def _copy(problem: Problem, tech: Technology, offsets: Mapping[str, float]) -> C
     return Copy(offsets.get("width_nm", 0.0), made.core, made.cladding)
 
 
-def _row(problem: Problem, number: int, far: np.ndarray, power: np.ndarray) -> Row:
-    """One target; first row of ``far`` and ``power`` [1 + sample, row] is the nominal device."""
-    target, chosen = problem.targets[number], np.flatnonzero(problem.windows.target == number)
-    worst = chosen[np.argmax(far[:, chosen], axis=1)]
-    each = np.arange(len(far))
-    db = 10 * np.log10(np.maximum(power[each, worst], 1e-12))
-    bound = lambda v: None if v in (0.0, 1.0) else float(10 * np.log10(v))
-    return Row(
-        "@".join(map(str, target.source)),
-        "@".join(map(str, target.sink)),
-        (bound(target.low), bound(target.high)),
-        float(db[0]),
-        _percentiles(db[1:]),
-        Yield.of(int((far[each, worst][1:] <= 0).sum()), len(far) - 1),
+def _rows(problem: Problem, far: np.ndarray, power: np.ndarray) -> tuple[Row, ...]:
+    """The targets; first row of ``far`` and ``power`` [1 + sample, row] is the nominal device."""
+    worst = hardest(far, problem.windows)
+    far, power = (np.take_along_axis(v, worst, axis=1) for v in (far, power))
+    db = 10 * np.log10(np.maximum(power, 1e-12))
+    return tuple(
+        Row(
+            named(target.source),
+            named(target.sink),
+            target.asked_db,
+            float(db[0, i]),
+            _percentiles(db[1:, i]),
+            Yield.of(int((far[1:, i] <= 0).sum()), len(far) - 1),
+        )
+        for i, target in enumerate(problem.targets)
     )
 
 

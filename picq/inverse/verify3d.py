@@ -22,7 +22,7 @@ from picq.design.progress import Report as Listener
 from picq.design.result import versions, write_whole
 from picq.errors import NumericsError, SpecError
 from picq.inverse.fdtd import Scene, drive, installed, require
-from picq.inverse.objective import distances
+from picq.inverse.objective import distances, hardest, named
 from picq.inverse.saved import Saved
 from picq.inverse.scene3d import Space
 from picq.technology import Technology
@@ -241,7 +241,7 @@ def _powers(space: Space, scene: Scene, report: Listener) -> tuple[np.ndarray, f
     for name, order in _sources(space):
 
         def watch(done: int, last: float, name: str = name, order: int = order) -> None:
-            stage = f"3-D, {1e3 * scene.step:g} nm cells, from {name}@{order}"
+            stage = f"3-D, {1e3 * scene.step:g} nm cells, from {named((name, order))}"
             report(Progress(stage, done, max(done, scene.first + 2 * scene.crossing), {"change": last}))
 
         waves = drive(scene, ports.index(name), order, _SETTLED, _CROSSINGS, watch)
@@ -288,12 +288,11 @@ def judged(
     flat = np.abs(problem.drawn(space.outlines, problem.spec.mask_step).solve()[0]) ** 2
     w, rows = problem.windows, []
     far = np.asarray(distances(np.sqrt(powers[-1]), w))
-    for number, target in enumerate(problem.targets):
-        chosen = np.flatnonzero(w.target == number)
-        at = tuple(w.place[chosen[np.argmax(far[chosen])]])
+    for target, row in zip(problem.targets, hardest(far, w), strict=True):
+        at = tuple(w.place[row])
         error = float(off[at]) + _PURE * float(powers[-1][at])
         space_values = tuple(float(p[at]) for p in powers)
-        ends = _named(target.source), _named(target.sink)
+        ends = named(target.source), named(target.sink)
         rows.append(Row(*ends, target.low, target.high, float(problem.wl[at[0]]), float(flat[at]), space_values, error))
     return Verification(
         saved.name,
@@ -302,13 +301,9 @@ def judged(
         tuple(steps),
         tuple(rows),
         tuple(float(v) for v in problem.wl),
-        tuple(map(_named, names)),
+        tuple(map(named, names)),
         powers[-1][:, :, columns],
-        tuple(map(_named, sources)),
+        tuple(map(named, sources)),
         float(sums.max()),
         versions() | ({"fdtdx": version("fdtdx")} if installed() else {}),
     )
-
-
-def _named(channel: tuple[str, int]) -> str:
-    return f"{channel[0]}@{channel[1]}"
