@@ -235,14 +235,16 @@ def test_a_drawn_mask_becomes_a_device(bundle, tmp_path, capsys):
     drawn_waist(tmp_path / "waist.gds", TECH.layer("waveguide"))
     command = ["run", str(bundle / "line.yaml"), "-o", str(tmp_path / "out"), "--mask", str(tmp_path / "waist.gds")]
     assert run_command(command) == 0
-    first, *_, last = json.loads((tmp_path / "out" / "manifest.json").read_text())["figures"]["rounds"]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    first, *_, last = manifest["figures"]["rounds"]
     assert first["what"] == "as drawn"
     assert any("width" in name for name in first["markers"])
     assert first["score"] < 0 < last["score"]
     assert last["markers"] == {}
     saved = load_saved(tmp_path / "out" / "device.json")
     assert saved.provenance["drawn_sha256"] == hashlib.sha256((tmp_path / "waist.gds").read_bytes()).hexdigest()
-    assert saved.provenance["drawn_sha256"] in (tmp_path / "out" / "report.html").read_text()
+    assert manifest["drawn_sha256"] == saved.provenance["drawn_sha256"]
+    assert manifest["drawn_sha256"] in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_drawn_mask_that_cannot_be_taken_is_refused(bundle, tmp_path):

@@ -178,6 +178,7 @@ def _manifest(job: FreeFormJob, saved: Saved, hashes: MaskHashes, reports: tuple
         "seed": job.spec.seed,
         "specification": job.spec.model_dump(mode="json"),
         "specification_sha256": job.spec.digest(),
+        **{key: saved.provenance[key] for key in ("drawn_sha256",) if key in saved.provenance},
         "figures": dict(saved.figures),
         "reports": {report.name: report.summary() for report in reports},
         "mask": {"top_cell": _top(job), **vars(hashes)},

@@ -93,7 +93,7 @@ def page(
         "Specification, SHA-256": manifest["specification_sha256"],
         "device.gds, SHA-256": manifest["mask"]["gds_sha256"],
         "Geometry, SHA-256": manifest["mask"]["geometry_sha256"],
-        **({"Drawn mask, SHA-256": saved.provenance["drawn_sha256"]} if finished.pixels is None else {}),
+        **({"Drawn mask, SHA-256": manifest["drawn_sha256"]} if "drawn_sha256" in manifest else {}),
         "Seed": manifest["seed"],
         "Versions": ", ".join(f"{k} {v}" for k, v in manifest["versions"].items()),
     }
@@ -117,7 +117,7 @@ def page(
             section(
                 "provenance",
                 "Provenance",
-                table("The same specification, seed and versions give the same mask.", [], lines, ()),
+                table("The same specification, seed, versions and drawing give the same mask.", [], lines, ()),
             ),
         ),
     )
