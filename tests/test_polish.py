@@ -106,6 +106,17 @@ def test_guides_stay_where_walls_go_straight_on_into_them():
     assert not (moved ^ mask).is_empty()
 
 
+def test_a_corner_on_the_border_is_one_vertex():
+    """7000 of 0.1 nm are 0.7000000000000001 um: an edge that ends there crosses the border at 0.7 once more."""
+    asked = problem(region__size=[1.2, 1.4])
+    wedge = kdb.Polygon([kdb.Point(*at) for at in ((-200, 100), (0, 100), (100, 700), (-50, 900))])
+    mask = (region(GUIDE) + kdb.Region(wedge)).merged()
+    rings = _Models(asked, region(GUIDE), rules_of(asked), STEP).at(_finer(mask)).look.outlines
+    assert any(np.isclose(ring[:, 1], 0.7).any() for ring in rings)
+    for ring in rings:
+        assert np.linalg.norm(np.roll(ring, -1, axis=0) - ring, axis=1).min() > 0
+
+
 def test_a_place_is_held_once():
     asked = problem()
     models = _Models(asked, region(GUIDE), rules_of(asked), STEP)

@@ -206,7 +206,7 @@ class _Models:
         rings = [simplified(ring, _STRAIGHT) for ring in outlines(region, _DBU / _FINER)]
         rings = [_with_crossings(ring, self.problem.box) for ring in rings if len(ring) > 2]
         rings = [refined(ring, self.problem.spec.length_scale / 5) for ring in rings]
-        rings = [np.round(ring / _DBU * _FINER) / _FINER * _DBU for ring in rings]
+        rings = [_apart(np.round(ring / _DBU * _FINER) / _FINER * _DBU) for ring in rings]
         drawn = _solid(rings).transformed(kdb.ICplxTrans(1 / _FINER))
         mask = joined(drawn, on_mask(self.problem.box, _DBU))
         report = violations(mask, self.rules)
@@ -291,6 +291,11 @@ def _with_crossings(ring: np.ndarray, box: Box) -> np.ndarray:
         lines = [(line - a[axis]) / (b - a)[axis] for axis in (0, 1) if b[axis] != a[axis] for line in box[axis::2]]
         points += [a, *(a + t * (b - a) for t in sorted(t for t in lines if 0 < t < 1))]
     return np.array(points)
+
+
+def _apart(ring: np.ndarray) -> np.ndarray:
+    """Without vertices where the one before is: a wall that crosses the border beside a corner has two there."""
+    return ring[np.any(ring != np.roll(ring, 1, axis=0), axis=1)]
 
 
 def _solid(rings: list[np.ndarray]) -> kdb.Region:
