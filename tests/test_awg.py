@@ -25,8 +25,8 @@ from picq.optics.diffraction import steps
 from picq.technology import Process
 
 LEVELS = [[], [pytest.mark.slow], [pytest.mark.slow, pytest.mark.exhaustive]]
-FAST = {("soi220", "8 x 200 GHz"), ("soi220", "4 x 20 nm")}
-FEW = {("sin800", "8 x 200 GHz"), ("sin800", "32 x 100 GHz"), *(("soi220", name) for name in DESIGNS)}
+FAST = {("soi220", "8 x 200 GHz")}
+FEW = {*FAST, ("soi220", "4 x 20 nm"), ("sin800", "8 x 200 GHz")}
 CASES = [
     pytest.param(tech, name, marks=LEVELS[((tech, name) not in FAST) + ((tech, name) not in FEW)])
     for tech in ("soi220", "sin400", "sin800")

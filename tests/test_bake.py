@@ -189,7 +189,9 @@ def test_an_interrupted_bake_goes_on_where_it_stopped(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["not good enough", "cut off within its ranges"])
+@pytest.mark.parametrize(
+    "fault", ["not good enough", pytest.param("cut off within its ranges", marks=pytest.mark.exhaustive)]
+)
 def test_a_table_that_is_not_good_enough_is_not_written(tmp_path, monkeypatch, fault):
     task = TINY
     if fault == "not good enough":

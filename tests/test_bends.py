@@ -97,7 +97,7 @@ def test_radiation_does_not_depend_on_margin_or_absorber(margin, absorber):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("radius", [6.0, 8.0, 20.0])
+@pytest.mark.parametrize("radius", [6.0, *(pytest.param(r, marks=pytest.mark.exhaustive) for r in (8.0, 20.0))])
 def test_baked_bends_against_the_independent_solver(bend, radius):
     """One coarse level, so 2 % in the small difference of indices. Radiation: 10 % from the mesh (measured against the
     extrapolated one), and as much from the line through ln(loss), as its check point says."""

@@ -33,6 +33,7 @@ def test_figures_of_a_guide_come_from_its_tables(capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_figures_by_the_solver_are_those_of_the_tables(capsys):
     asked = ["strip", "-t", "soi220", "--figure", "n_eff,n_g", "-p", "width=0.6", "--wl", "1.53"]
     baked, _ = simulated(asked, capsys)

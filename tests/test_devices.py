@@ -173,7 +173,7 @@ def test_jit_is_eager_and_vmap_is_loop(tech, name):
             np.testing.assert_allclose(one, over(nm), atol=1e-11)
         return
     stacked = jax.tree.map(lambda v: jnp.stack([jnp.asarray(v), jnp.asarray(v) * 1.001]), dev)
-    batch = jax.jit(jax.vmap(jitted))(stacked)
+    batch = quick(jax.vmap(jitted))(stacked)
     for k, scale in enumerate((1.0, 1.001)):
         one = jax.tree.map(lambda v, scale=scale: jnp.asarray(v) * scale, dev)
         np.testing.assert_allclose(batch[k], jitted(one), atol=1e-11)

@@ -66,8 +66,13 @@ def slab_index(polarisation: Polarisation, order: int, wl: float = WL, width: fl
     return float(np.sqrt(CORE - (2 * phase / (k * width)) ** 2))
 
 
+REST = [pytest.mark.slow, pytest.mark.exhaustive]
+
+
 @BOTH
-@pytest.mark.parametrize("quarters", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2, 3))])
+@pytest.mark.parametrize(
+    "quarters", [0, pytest.param(1, marks=pytest.mark.slow), *(pytest.param(k, marks=REST) for k in (2, 3))]
+)
 def test_straight_guide_in_every_direction(polarisation, quarters):
     sim = turned(guide(0.04, polarisation), quarters)
     s, _ = sim.solve()

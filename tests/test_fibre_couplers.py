@@ -177,7 +177,11 @@ def test_the_overlap_moves_as_its_gradient_says():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "width", "wl", "mfd"),
-    [("soi220", 0.36, 1.54, 2.5), ("sin400", 0.37, 1.56, 3.3), ("sin800", 0.25, 1.53, 9.0)],
+    [
+        ("soi220", 0.36, 1.54, 2.5),
+        pytest.param("sin400", 0.37, 1.56, 3.3, marks=pytest.mark.exhaustive),
+        pytest.param("sin800", 0.25, 1.53, 9.0, marks=pytest.mark.exhaustive),
+    ],
 )
 def test_baked_tips_are_those_of_the_solver(name, width, wl, mfd):
     """A tenth of the mesh's own error, 0.01 dB, at points that no table was made from."""
@@ -222,7 +226,7 @@ def test_the_chip_moves_the_tip(soi220):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "mfd"), [("sin400", 2.0), ("sin800", 2.5)])
+@pytest.mark.parametrize(("name", "mfd"), [("sin400", 2.0), pytest.param("sin800", 2.5, marks=pytest.mark.exhaustive)])
 def test_the_best_tip_is_found_through_the_gradient(name, mfd):
     """An optimum inside the bounds exists: thinner tips have wider modes than the fibre, thicker ones narrower. The
     scan's step is 1 nm."""

@@ -41,9 +41,10 @@ REFERENCE = {
 
 
 FAST = ("si500", "sin1500 dispersive", "tfln 1.2 air")  # the rest takes its compilations, and is slow
+REST = [pytest.mark.slow, pytest.mark.exhaustive]  # of the same code
 
 
-@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in REFERENCE])
+@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=REST) for n in REFERENCE])
 def test_reference_table(name):
     """2e-5 is the reference's own tolerance; n_g at half the last digits that it gives or 5e-4."""
     geometry, mode, n_eff, n_group = REFERENCE[name]
@@ -55,7 +56,7 @@ def test_reference_table(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["si500", *(pytest.param(n, marks=pytest.mark.slow) for n in ("si500 tm", "sin1500", "tfln 1.0 air"))]
+    "name", ["si500", *(pytest.param(n, marks=REST) for n in ("si500 tm", "sin1500", "tfln 1.0 air"))]
 )
 def test_converges_with_second_order(name):
     geometry, mode, *_ = REFERENCE[name]

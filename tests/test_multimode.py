@@ -133,7 +133,7 @@ def _amplitude(body, m, access, centre, width):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [1.2, 2.5])
+@pytest.mark.parametrize("width", [1.2, pytest.param(2.5, marks=pytest.mark.exhaustive)])
 def test_taper_coupling_is_the_full_vector_overlap(soi220, width):
     """<te2(w)|te0(w + h)> - <te2(w)|te0(w - h)> over 2 h, h = 0.02 um; its truncation and the lateral model: 1.5 %."""
     te2, (a, b) = (

@@ -18,6 +18,7 @@ LAYOUTS = Path(__file__).parents[1] / "layouts"
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_optimiser_finds_the_coupling_of_most_coincidences():
     """4/7 of the photons escape where the coincidences of one coupler peak. A window of 100 ns holds all pairs and few
     accidentals count; power and Kerr shift are small. On the mask the gap moves in 2 nm, escape by 0.006 a step."""
