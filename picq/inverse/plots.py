@@ -32,7 +32,8 @@ def draw_device(problem: Problem, region: kdb.Region, fields: Sequence[tuple[str
     ends = [domain.place(axis, k) for axis in (0, 1) for k in (0, domain.shape[axis])]
     with mpl.rc_context(STYLE):
         wide = (room.right - room.left) / (room.top - room.bottom)
-        canvas = Canvas(figsize=(3.4 * wide * (1 + len(fields)) + 0.8, 3.9), layout="constrained")
+        # of equal scales, which "constrained" does not know: it cut titles off square regions
+        canvas = Canvas(figsize=(3.4 * wide * (1 + len(fields)) + 0.8, 3.9), layout="compressed")
         axes = canvas.subplots(1, 1 + len(fields), squeeze=False)[0]
         _shape(axes[0], region, face="#39424e", edge="none")
         axes[0].set_title("mask")
