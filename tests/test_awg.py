@@ -26,7 +26,7 @@ from picq.technology import Process
 
 LEVELS = [[], [pytest.mark.slow], [pytest.mark.slow, pytest.mark.exhaustive]]
 FAST = {("soi220", "8 x 200 GHz")}
-FEW = {*FAST, ("soi220", "4 x 20 nm"), ("sin800", "8 x 200 GHz")}
+FEW = {*FAST, ("sin800", "8 x 200 GHz")}
 CASES = [
     pytest.param(tech, name, marks=LEVELS[((tech, name) not in FAST) + ((tech, name) not in FEW)])
     for tech in ("soi220", "sin400", "sin800")

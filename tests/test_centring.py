@@ -110,6 +110,7 @@ def test_paired_chips_are_opposite(soi220):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_centred_design_is_taken_if_it_meets_what_the_nominal_one_met(monkeypatch, capsys):
     """By what the search does with the point: 0.3 um of coupler away it is still met, half way to a bound it is not."""
     options = {"starts": 2, "steps": 60, "rounds": 0, "chips": 2}

@@ -44,6 +44,7 @@ def test_figures_by_the_solver_are_those_of_the_tables(capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_dispersion_and_nonlinearity_of_a_guide(capsys):
     """gamma 199.2 /(W m) of the reference has other materials' indices: 1 %. D as in tests/test_modes.py: 5 %."""
     found, _ = simulated(["strip", "-t", "soi220", "--figure", "D, gamma"], capsys)

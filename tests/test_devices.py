@@ -39,9 +39,9 @@ OPTICAL = [(tech, name) for tech, name in CASES if DEVICES[name].ports]
 LARGE = {"awg", "ring_dual_mzi", "photonic_molecule", "pump_filter", "delay_spiral", "time_bin_analyser"}
 
 
-def slow_but_first(tech, *rest):
-    """A case that the fast suite runs on one technology only; large devices, of seconds each, a level lower."""
-    marks = [pytest.mark.slow, pytest.mark.exhaustive][: (tech != FIRST) + bool(LARGE & set(rest))]
+def slow_but_first(tech, *rest, large=1):
+    """A case that the fast suite runs on one technology only; large devices, seconds each, ``large`` levels lower."""
+    marks = [pytest.mark.slow, pytest.mark.exhaustive][: (tech != FIRST) + large * bool(LARGE & set(rest))]
     return pytest.param(tech, *rest, marks=marks, id="-".join((tech, *rest)))
 
 
@@ -225,7 +225,7 @@ def other_cross_sections():
                 if name == "edge_coupler" and xs.partial_etch:  # refused, see below
                     continue
                 if not xs.electrical and xs.name != default:
-                    yield slow_but_first(tech.name, name, xs.name)
+                    yield slow_but_first(tech.name, name, xs.name, large=2)  # their parts are tried there
 
 
 @pytest.mark.parametrize(("tech", "name", "cross_section"), [*other_cross_sections()])

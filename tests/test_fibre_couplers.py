@@ -155,6 +155,7 @@ def test_a_silicon_tip_meets_a_lensed_fibre():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_meshes_reach_what_a_fine_one_has():
     """The default pair against the limit of levels 6 and 9: 0.008 dB, most of it at the widest fibre."""
     mfd = jnp.array([2.5, 4.0, 10.4])

@@ -179,6 +179,7 @@ def test_dispersion():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_dispersion_slope_is_the_slope_of_dispersion():
     profile = guide(width=0.5, thickness=0.22, **SI)
     d = jax.jit(lambda wl: modes.dispersion(profile, wl, levels=(1,)))

@@ -94,6 +94,7 @@ def test_close_access_guides_make_no_light(gap):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_couple_is_the_overlap_of_full_vector_modes(soi220):
     """2x2 on silicon; 1.5 % of power: overlaps differ by up to 0.003 each, and the solved modes end at te9."""
     body = {m: solve(guide(width=6.0, **STRIP), 1.55, f"te{m}", levels=(3, 6) if m < 7 else (5, 10)) for m in range(10)}

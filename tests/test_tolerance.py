@@ -114,6 +114,8 @@ def test_trimming_puts_the_fringe_back_but_for_the_drift(drifted):
     assert heat.powers.max() <= 60 * 1.0001  # 2 pi at 30 mW per pi, at 1.55 um
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_drift_of_the_temperature_is_not_trimmed_away(soi220):
     """With nothing but drift a trimmed chip is the fabricated one; gradients are static and trimmed."""
     tech = with_variation(soi220, **{"global": {"temperature_k": 1.0}})

@@ -53,6 +53,8 @@ def test_phases_of_another_device(soi220, name):
     assert any(np.abs(value - heat(alone)[field]).max() > 1e-3 for field, value in heat(tuned).items() if value.size)
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_heaters_follow_a_geometry_but_for_what_is_asked_of_them():
     """A longer ring of layouts/sfwm_purity.yaml leaves the phases where they were, 1 mW moves one by its worth."""
     source = Source.read(Path(__file__).parents[1] / "layouts" / "sfwm_purity.yaml")
