@@ -2,6 +2,7 @@
 # pip before 24 loses its way where the newest of a package (pydantic) is not what another one (kfactory) takes.
 # Two tests at a time, a core each: threads of BLAS wait for each other. Stealing keeps a file's tests, fixtures and
 # compiled functions in one process.
+# Most of the fast suite's time is XLA's, compiling what runs once: it skips its costly optimisations there.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -13,7 +14,7 @@ demo: $(VENV)/installed
 	$(BIN)/picq run layouts/wdm_demux.yaml -o build/wdm_demux
 
 test: $(VENV)/installed-dev
-	$(PYTEST) -m "not slow"
+	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(PYTEST) -m "not slow"
 
 test-all: $(VENV)/installed-dev
 	$(PYTEST)

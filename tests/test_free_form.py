@@ -24,6 +24,7 @@ from picq.inverse.problem import Problem, permittivities
 from picq.inverse.repair import violations
 from picq.inverse.saved import load_saved
 from picq.inverse.search import STARTS, Grid, Point, explore, exploring, recipe, search
+from picq.signoff.drc import drc, read_layout
 from picq.technology import Process
 
 TECH = pdk.load("soi220")
@@ -376,3 +377,27 @@ def test_a_mask_that_breaks_the_rules_is_not_exported(bundle, tmp_path, monkeypa
     report = (tmp_path / "rejected" / "report.html").read_text()
     assert "not signed off" in report
     assert "DRC failed" in report
+
+
+def test_long_outlines_are_checked_as_they_are_written(bundle, tmp_path):
+    """With its guides too, a polygon of more vertices than a mask's may have is split, and is the same shape."""
+    from picq.inverse.bundle import _deck, _with_guides
+
+    job = FreeFormJob.read(bundle / "line.yaml")
+    teeth = 1500
+    comb = [kdb.Point(0, 0)]
+    for i in range(teeth):
+        comb += [kdb.Point(400 * i + dx, dy) for dx, dy in ((0, 800), (200, 800), (200, 400), (400, 400))]
+    comb.append(kdb.Point(400 * teeth, 0))
+    drawn_comb = kdb.Region(kdb.Polygon(comb)).moved(0, 5000)
+    assert max(polygon.num_points() for polygon in drawn_comb.each()) > 4000
+    path = tmp_path / "with_guides.gds"
+    _with_guides(job, drawn_comb, path)
+    report = drc(path, _deck(job))
+    assert "file.vertices" in report.ran
+    assert not [finding for finding in report.findings if finding.check == "file.vertices"], report.text(most=3)
+    layout_ = read_layout(path)
+    layer = layout_.layer(*job.tech.layer(job.tech.cross_section(job.spec.cross_section).layer))
+    written = kdb.Region(layout_.top_cell().begin_shapes_rec(layer)).merged()
+    assert (drawn_comb - written).is_empty()
+    assert (written & kdb.Region(drawn_comb.bbox())).area() == drawn_comb.area()

@@ -23,7 +23,7 @@ from picq.inverse.verify3d import Verification
 from picq.signoff.atomic import atomic_folder, write_file
 from picq.signoff.drc import drc, read_layout, write_lyrdb
 from picq.signoff.export import refuse_strangers
-from picq.signoff.mask import MaskHashes, write_mask
+from picq.signoff.mask import MaskHashes, canonical, write_mask
 from picq.signoff.report import Finding, Report
 
 DEVICE = "device.json"
@@ -148,7 +148,7 @@ def _with_guides(job: FreeFormJob, polygons: kdb.Region, path: Path) -> None:
     cell = drawn.create_cell(_top(job))
     layer = job.tech.layer(job.tech.cross_section(job.spec.cross_section).layer)
     cell.shapes(drawn.layer(*layer)).insert((polygons + bars).merged())
-    drawn.write(str(path))
+    canonical(drawn, _top(job)).write(str(path))  # large polygons split, as in every mask
 
 
 def _pictures(job: FreeFormJob, finished: Finished) -> dict[str, bytes]:
