@@ -195,6 +195,7 @@ def test_simulate_from_a_saved_design(designed, tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_tolerance_from_a_saved_design(designed, tmp_path, capsys):
     path, design = map(str, designed)
     assert run_command(["tolerance", path, "-d", design, "-o", str(tmp_path / "t.json"), "--json"]) == 0
